@@ -1,0 +1,31 @@
+/* fetch.h - one file over http(s) into a cache folder, whole or not at all (libcurl)
+ *
+ * The body goes to NAME.part; a part that is there is resumed with a Range request guarded by
+ * If-Range (its ETag or date is kept in NAME.part.meta), and started again when the server says
+ * that the file changed or cannot resume. Only when every byte has come (Content-Length met,
+ * SHA-256 equal when one is asked for) is it renamed to NAME. Two processes fetching the same
+ * file take turns (flock).
+ */
+#ifndef FETCH_H
+#define FETCH_H
+
+#include <stdint.h>
+
+#include "lib/base/err.h"
+
+struct fetch_options {
+    const char *dir;        /* cache folder; NULL: $LLMUTILS_CACHE, $XDG_CACHE_HOME/llmutils or
+                             * ~/.cache/llmutils */
+    const char *sha256;     /* 64 hex digits that the file must have, or NULL */
+    /* Called with bytes so far and in all (-1 unknown); non-zero return cancels. May be NULL. */
+    int (*progress)(void *arg, int64_t done, int64_t total);
+    void *arg;
+};
+
+/* Fetches url unless it is in the cache already; *path (caller frees) names the file. 0 or -1.
+ * With sha256, a cached file is verified too. */
+int fetch_url(const char *url, const struct fetch_options *opt, char **path, struct err *err);
+/* 1 when s begins with http:// or https://. */
+int fetch_is_url(const char *s);
+
+#endif

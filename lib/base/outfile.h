@@ -1,0 +1,23 @@
+/* outfile.h - output files that are whole or not there
+ *
+ * A regular file is written as path.XXXXXX.tmp and renamed by outfile_close; outfile_abort (or
+ * a signal, through outfile_cleanup) removes it. "-" is stdout; pipes, terminals and devices
+ * (/dev/full, a FIFO, /dev/fd/N) are written in place.
+ */
+#ifndef OUTFILE_H
+#define OUTFILE_H
+
+#include <stdio.h>
+
+#include "lib/base/err.h"
+
+struct outfile;
+
+struct outfile *outfile_open(const char *path, struct err *err);
+FILE *outfile_stream(struct outfile *f);            /* borrowed until close */
+int outfile_close(struct outfile *f, struct err *err);  /* flush, check, rename; frees f always */
+void outfile_abort(struct outfile *f);              /* unlink and free; NULL is fine */
+/* Unlinks every temporary that is open now. Async-signal-safe: for a SIGINT handler. */
+void outfile_cleanup(void);
+
+#endif

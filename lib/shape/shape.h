@@ -1,0 +1,109 @@
+/* shape.h - what a model computes: widths, layers, routing, and the arithmetic that follows
+ *
+ * A shape says everything about a model but its weights. It is read from a GGUF header (here),
+ * and is what the run trace's first line carries. Each architecture is one small file
+ * (arch_*.c) that fills a struct shape, plus one row in arch.c.
+ */
+#ifndef SHAPE_H
+#define SHAPE_H
+
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/format/gguf.h"
+
+enum shape_act { SHAPE_SILU, SHAPE_GELU_TANH, SHAPE_GELU_ERF };
+enum shape_gate { SHAPE_GATE_SOFTMAX, SHAPE_GATE_SIGMOID, SHAPE_GATE_TOPK_SOFTMAX };
+enum shape_qk_norm { SHAPE_QK_NONE, SHAPE_QK_HEAD, SHAPE_QK_FULL };
+
+/* Rotary embedding; the meaning of the fields is that of kernels/kern.h, struct kern_rope. */
+struct shape_rope {
+    int dims;               /* rotated elements of a head; 0: no rotation */
+    int neox;
+    float base, freq_scale, ext_factor, attn_factor, beta_fast, beta_slow;
+    int orig_context;
+};
+
+struct shape_layer {
+    int heads, kv_heads;
+    int dk, dv;             /* elements of a head's key and value */
+    int window;             /* sliding window in tokens, 0 = full attention */
+    int rope;               /* index into shape.rope */
+    int d_ff;               /* dense FFN width, 0: none */
+    int experts, top_k;     /* 0: no routed experts in this layer */
+    int d_expert;           /* hidden width of one expert */
+    int d_shared;           /* hidden width of the shared expert(s), 0: none */
+};
+
+#define SHAPE_ROPES 2
+
+struct shape {
+    char arch[32];
+    char name[128];         /* general.name, or the file's name */
+    int layers, d_model, vocab;
+    int context;            /* trained context length in tokens */
+    struct shape_layer *layer;          /* [layers] */
+    struct shape_rope rope[SHAPE_ROPES];
+    float norm_eps;
+    float attn_scale;       /* 1/sqrt(dk) unless the model says otherwise */
+    float attn_softcap, final_softcap;  /* 0: none */
+    float embed_scale;      /* embeddings are multiplied by it (1: nothing) */
+    int act;                /* enum shape_act */
+    int gate;               /* enum shape_gate, with the four below */
+    int gate_normalise;
+    float gate_scale;
+    int groups, groups_used;
+    int shared_gate;        /* the shared expert is multiplied by sigmoid(its gate) */
+    int qk_norm;            /* enum shape_qk_norm */
+    int post_norms;         /* norms after attention and after the FFN (gemma) */
+    int tied;               /* the head is the embedding matrix */
+    int permuted_qk;        /* 0; reserved for loaders of other containers */
+
+    /* Counted from the tensors of the header: */
+    int64_t params;         /* every element, embeddings included */
+    int64_t params_active;  /* used for one token: all but the experts not chosen and, unless the
+                             * head is tied to it, the embedding matrix (one row is read) */
+    int64_t weight_bytes;   /* as stored */
+    int64_t *dense_bytes;   /* [layers]: attention, norms, router, dense and shared FFN, as stored */
+    int64_t *expert_bytes;  /* [layers]: one expert's gate, up and down, as stored; 0: dense */
+    int64_t head_bytes;     /* output head (or the tied embedding) and its norm, as stored */
+    char quant[32];         /* "Q4_K_M", from general.file_type, or the commonest type */
+};
+
+/* Reads the shape from a GGUF header. Refuses an architecture that arch.c does not list, and
+ * any number that no model can have. NULL on error. */
+struct shape *shape_from_gguf(const struct gguf *g, struct err *err);
+void shape_free(struct shape *s);
+/* Names of all architectures, one table row each; NULL-terminated. */
+const char *const *shape_archs(void);
+
+/* ---- arithmetic ------------------------------------------------------------------------- */
+
+/* FLOPs (a multiply-add counts two) of one pass, by kind. Matrix products and attention only:
+ * norms, activations and sampling are below 1 %. */
+struct shape_flops {
+    double attention;       /* projections, and scores and values over the visible positions */
+    double dense;           /* dense FFN, shared experts and router */
+    double experts;         /* routed experts that ran */
+    double head;
+};
+
+/* Bytes of one pass by kind. Weights are counted once for a pass however many rows share them. */
+struct shape_bytes {
+    double dense;           /* read: attention, norms, router, dense and shared FFN, head when it ran */
+    double experts;         /* read: distinct experts touched x their bytes */
+    double kv_read, kv_write;
+};
+
+/* Adds one row at position pos (0-based) to f; head says whether its logits are computed. */
+void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct shape_flops *f);
+/* KV bytes of one token over all layers for an element type of `bits` per element (F16 16, F32
+ * 32, Q8_0 8.5). */
+double shape_kv_bytes(const struct shape *s, double bits);
+/* KV bytes that one row at position pos reads (windows counted). */
+double shape_kv_read(const struct shape *s, int64_t pos, double bits);
+/* The linear assumption: FLOPs of one row were every parameter used (2 x params, experts all),
+ * without attention's growth. */
+double shape_linear_flops(const struct shape *s);
+
+#endif
