@@ -1,69 +1,205 @@
-# llmutils: make, make check, make demo, make bench, make install PREFIX=/usr/local
-# Variables a user may set: CC CFLAGS LDFLAGS PREFIX DESTDIR WERROR=1 V=1
+# llmutils: `make help` lists the targets, and the variables that a user may set.
 CC = gcc
-PREFIX = /usr/local
-BUILD = build
 OPT = -O2 -g
 CFLAGS = $(OPT)
-VERSION = 0.1.0
+BUILD = build
 SAN =
+
+INSTALL = install
+PREFIX = /usr/local
+DESTDIR =
+EXEC_PREFIX = $(PREFIX)
+BINDIR = $(EXEC_PREFIX)/bin
+DATADIR = $(PREFIX)/share
+MANDIR = $(DATADIR)/man
+DOCDIR = $(DATADIR)/doc/llmutils
+BASHDIR = $(DATADIR)/bash-completion/completions
+ZSHDIR = $(DATADIR)/zsh/site-functions
+FISHDIR = $(DATADIR)/fish/vendor_completions.d
+
+VERSION := $(shell cat VERSION)
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
        -Wvla -Wpointer-arith -Wcast-qual
-ifdef WERROR
+ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 # Contraction off: a multiply-add is fused only where the code says so, hence the same bits from
 # every variant.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DLLMUTILS_VERSION='"$(VERSION)"' -I. $(WARN) -fopenmp \
-             -ffp-contract=off -fno-math-errno $(SAN) $(CFLAGS)
+             -ffp-contract=off -fno-math-errno $(SAN) $(CPPFLAGS) $(CFLAGS)
 LIBS = -lzstd -lcjson -lcurl -lpcre2-8 -lm -lpthread
 ALL_LDFLAGS = -fopenmp -Wl,--as-needed $(SAN) $(LDFLAGS)
 
+# What follows the last underscore of a file's name decides its instruction set. Everything else
+# is built for any processor of the architecture; a variant is chosen when the program starts.
 ISA_avx2 = -mavx2 -mfma -mf16c
 ISA_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mfma -mf16c \
              -mprefer-vector-width=512
 ISA_avx512bf16 = $(ISA_avx512) -mavx512bf16
+isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
+ifeq ($(filter x86_64 i686,$(ARCH)),)
+FOREIGN = %_avx2.c %_avx512.c %_avx512bf16.c %_avx2.h %_avx512.h %_avx512bf16.h
+endif
 
-KERN = $(wildcard kernels/*.c)
+KERN = $(filter-out $(FOREIGN),$(wildcard kernels/*.c))
 LIB = $(wildcard lib/*/*.c)
 MAIN = $(wildcard cmd/llm-*.c)
 SHARED = $(filter-out $(MAIN),$(wildcard cmd/*.c))
-TESTS = $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
-TOOLS = $(patsubst tests/%.c,%,$(wildcard tests/make_*.c))
-FUZZERS = $(patsubst tests/%.c,%,$(wildcard tests/fuzz_*.c))
+HEADERS = $(filter-out $(FOREIGN),$(wildcard kernels/*.h lib/*/*.h cmd/*.h tests/*.h))
 PROGRAMS = $(patsubst cmd/%.c,%,$(MAIN))
+names = $(patsubst %.c,%,$(wildcard tests/$(1)_*.c))
+TESTS = $(call names,test)
+TOOLS = $(call names,make)
+FUZZERS = $(call names,fuzz)
+BENCHES = $(call names,bench)
+PAGES = $(wildcard man/*.[1-9])
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
-LIBOBJ = $(call obj,$(KERN) $(LIB))
 LIBA = $(BUILD)/libllmutils.a
+BINS = $(PROGRAMS:%=$(BUILD)/%)
+SIDE = $(patsubst %,$(BUILD)/%,$(TESTS) $(TOOLS) $(FUZZERS) $(BENCHES))
 
-Q = $(if $(V),,@)
+Q = $(if $(filter 1,$(V)),,@)
+say = @$(if $(filter 1,$(V)),:,echo "  $(1)")
+# Sub-makes use every core unless -j was given.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-all: $(PROGRAMS:%=$(BUILD)/%)
+all: $(BINS)
 
-$(BUILD)/%.o: %.c
+define HELP
+Targets
+  all        the programs, in $(BUILD) (default)
+  demo       a mixture of experts writes text, and what it cost; no download
+  check      every test, on a fresh machine too; the last line counts them
+  asan       C tests and program tests under the address and undefined-behaviour sanitizers
+  fuzz       the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each, from FUZZ_SEED= (the time)
+  bench      speed of kernels and whole models (see scripts/bench)
+  layers     every include stays in the rooms it may use
+  install    programs, manual pages, completions, licence; and uninstall
+  clean      removes $(BUILD)
+Variables
+  PREFIX=$(PREFIX)  DESTDIR=  BINDIR, MANDIR, DATADIR and others as in the GNU conventions
+  CC=$(CC)  CPPFLAGS=  CFLAGS=$(CFLAGS)  LDFLAGS=  BUILD=$(BUILD)
+  SAN=       sanitizers, as in SAN=-fsanitize=address BUILD=build/asan
+  WERROR=1   warnings are errors
+  V=1        show the commands
+endef
+export HELP
+
+help:
+	@echo "$$HELP"
+
+# ---- compiling ------------------------------------------------------------------------------
+
+# Rewritten only when the compiler or a flag changes; every object depends on it.
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@$(if $(V),:,echo "  CC $<")
-	$(Q)$(CC) $(ALL_CFLAGS) $(ISA_$(lastword $(subst _, ,$(basename $(notdir $<))))) -MMD -MP -c -o $@ $<
+	@printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS))' >$@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
 
-$(LIBA): $(LIBOBJ)
-	$(Q)rm -f $@ && ar rcs $@ $(LIBOBJ)
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC $<)
+	$(Q)$(CC) $(ALL_CFLAGS) $(call isa,$<) -MMD -MP -c -o $@ $<
 
-$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/cmd/%.o $(call obj,$(SHARED)) $(LIBA)
-	@$(if $(V),:,echo "  LD $@")
+# The names of the members are part of what the library depends on: a source that is gone leaves it.
+$(BUILD)/members: FORCE
+	@mkdir -p $(@D)
+	@echo '$(KERN) $(LIB)' >$@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+
+$(LIBA): $(call obj,$(KERN) $(LIB)) $(BUILD)/members
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+$(BINS): $(BUILD)/%: $(BUILD)/cmd/%.o $(call obj,$(SHARED)) $(LIBA)
+	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBA)
-	@$(if $(V),:,echo "  LD $@")
+$(SIDE): %: %.o $(LIBA)
+	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tests/%)
+tests: $(SIDE)
+
+# ---- running --------------------------------------------------------------------------------
+
+$(BUILD)/deps-%: scripts/deps
+	@mkdir -p $(@D)
+	@CC='$(CC)' scripts/deps $*
+	@touch $@
+
+demo: $(BUILD)/deps-demo
+	+@$(MAKE) --no-print-directory $(JOBS) all
+	@BUILD='$(BUILD)' scripts/demo
+
+# Everything that can be checked, in one run; the last line says how many passed.
+check: $(BUILD)/deps-check
+	+@BUILD='$(BUILD)' MAKE='$(MAKE) --no-print-directory' JOBS='$(JOBS)' tests/run all
+
+# The C tests and the tests of the programs under the address and undefined-behaviour sanitizers.
+asan: $(BUILD)/deps-check
+	+@BUILD='$(BUILD)' MAKE='$(MAKE) --no-print-directory' JOBS='$(JOBS)' tests/run asan
+
+FUZZ_SECONDS = 60
+fuzz: $(BUILD)/deps-check
+	+@BUILD='$(BUILD)' MAKE='$(MAKE) --no-print-directory' JOBS='$(JOBS)' \
+	    FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED='$(FUZZ_SEED)' tests/run fuzz
+
+bench: $(BUILD)/deps-demo
+	+@$(MAKE) --no-print-directory $(JOBS) all tests
+	@BUILD='$(BUILD)' scripts/bench
+
+layers:
+	@scripts/layers
+	@scripts/layers --self-test
+
+# A header must compile on its own, and twice.
+headers: $(HEADERS:%=header-%)
+header-%:
+	@if printf '#include "$*"\n#include "$*"\n' | \
+	    $(CC) $(ALL_CFLAGS) $(call isa,$*) -fsyntax-only -x c -; \
+	    then echo "ok $*"; else echo "not ok $*"; fi
+
+pages: $(PAGES:%=page-%)
+page-%:
+	@if mandoc -T lint -W warning $*; then echo "ok $*"; else echo "not ok $*"; fi
+
+# ---- installing -----------------------------------------------------------------------------
+
+to = $(DESTDIR)$(1)
+# folder, mode, files: one install call, or none where there is no file
+put = $(if $(3),$(INSTALL) -d '$(call to,$(1))' && $(INSTALL) -m $(2) $(3) '$(call to,$(1))')
+bash_files = $(wildcard completions/*.bash)
+zsh_files = $(wildcard completions/_*)
+fish_files = $(wildcard completions/*.fish)
+
+install: all
+	$(call put,$(BINDIR),755,$(BINS))
+	$(call put,$(MANDIR)/man1,644,$(filter %.1,$(PAGES)))
+	$(call put,$(MANDIR)/man5,644,$(filter %.5,$(PAGES)))
+	$(call put,$(ZSHDIR),644,$(zsh_files))
+	$(call put,$(FISHDIR),644,$(fish_files))
+	$(call put,$(DOCDIR),644,README.md LICENSE)
+	$(if $(bash_files),$(INSTALL) -d '$(call to,$(BASHDIR))')
+	$(foreach f,$(bash_files),$(INSTALL) -m 644 $(f) \
+	    '$(call to,$(BASHDIR))/$(notdir $(basename $(f)))' &&) :
+
+uninstall:
+	rm -f $(foreach f,$(PROGRAMS),'$(call to,$(BINDIR))/$(f)') \
+	    $(foreach f,$(filter %.1,$(PAGES)),'$(call to,$(MANDIR))/man1/$(notdir $(f))') \
+	    $(foreach f,$(filter %.5,$(PAGES)),'$(call to,$(MANDIR))/man5/$(notdir $(f))') \
+	    $(foreach f,$(bash_files),'$(call to,$(BASHDIR))/$(notdir $(basename $(f)))') \
+	    $(foreach f,$(zsh_files),'$(call to,$(ZSHDIR))/$(notdir $(f))') \
+	    $(foreach f,$(fish_files),'$(call to,$(FISHDIR))/$(notdir $(f))')
+	rm -rf '$(call to,$(DOCDIR))'
 
 clean:
-	rm -rf build
+	rm -rf '$(BUILD)'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(patsubst %.o,%.d,$(call obj,$(KERN) $(LIB) $(wildcard cmd/*.c tests/*.c)))
 
-.PHONY: all tests clean
+.PHONY: all help tests demo check asan fuzz bench layers headers pages install uninstall clean FORCE
 .SECONDARY:
+.DELETE_ON_ERROR:
