@@ -57,7 +57,7 @@ const char *gguf_path(const struct gguf *g);
 int gguf_version(const struct gguf *g);
 uint64_t gguf_file_bytes(const struct gguf *g);     /* all parts */
 
-/* Metadata. The key may be a printf format. 0 found, -1 absent. */
+/* Metadata. 0 found, -1 absent. */
 int gguf_value(const struct gguf *g, const char *key, struct gguf_value *out);
 /* Scalars with a default; any numeric type converts; out of range or wrong kind: the default. */
 int64_t gguf_int(const struct gguf *g, const char *key, int64_t def);
