@@ -97,6 +97,15 @@ struct shape_bytes {
 
 /* Adds one row at position pos (0-based) to f; head says whether its logits are computed. */
 void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct shape_flops *f);
+/* The same for one layer and only some of its work: an engine that needs no result of a row skips
+ * its share of the last layer but keys and values. */
+enum shape_part {
+    SHAPE_KV = 1,           /* projections to keys and values */
+    SHAPE_ATTENTION = 2,    /* projections to queries and from the heads, scores and values */
+    SHAPE_FFN = 4           /* dense FFN, router, shared and routed experts */
+};
+void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsigned parts,
+                           struct shape_flops *f);
 /* KV bytes of one token over all layers for an element type of `bits` per element (F16 16, F32
  * 32, Q8_0 8.5). */
 double shape_kv_bytes(const struct shape *s, double bits);

@@ -1,0 +1,76 @@
+/* flops.c - FLOPs and KV bytes of a pass, from the shape alone
+ *
+ * A product of a [rows, cols] matrix with a vector is rows x cols multiply-adds, 2 rows cols
+ * FLOPs. Summed over a layer this is the table of Kaplan et al. (arXiv 2001.08361, table 1 and
+ * section 2.1): 2 FLOPs for each parameter that takes part, and for attention over n positions
+ * 2 n (dk + dv) for each head (PaLM, arXiv 2204.02311, appendix B, counts the same 12 L H Q T
+ * per token with the backward pass; the forward one is a third of it). Two refinements: a
+ * position sees only what its window leaves, and of n tokens the i-th sees i, not n. Gated FFNs
+ * have three matrices (Shazeer, arXiv 2002.05202). Norms, rotations, activations, softmax and
+ * biases are left out, the embedding is a look-up.
+ */
+#include "lib/shape/shape.h"
+
+static double product(int64_t rows, int64_t cols) {
+    return 2.0 * (double)rows * (double)cols;
+}
+
+/* Positions that a row at pos attends to, itself included. */
+static int64_t visible(const struct shape_layer *l, int64_t pos) {
+    return l->window && pos >= l->window ? l->window : pos + 1;
+}
+
+static void add_attention(const struct shape *s, const struct shape_layer *l, int64_t pos,
+                          unsigned parts, struct shape_flops *f) {
+    int64_t d = s->d_model;
+    int64_t heads = l->heads;
+    if (parts & SHAPE_KV)
+        f->attention += product((int64_t)l->kv_heads * (l->dk + l->dv), d);
+    if (parts & SHAPE_ATTENTION)
+        f->attention += product(heads * l->dk, d) + product(d, heads * l->dv) +
+                        product(visible(l, pos), heads * (l->dk + l->dv));
+}
+
+static void add_ffn(const struct shape *s, const struct shape_layer *l, struct shape_flops *f) {
+    int64_t d = s->d_model;
+    f->dense += 3 * product(l->d_ff, d) + 3 * product(l->d_shared, d) + product(l->experts, d);
+    if (s->shared_gate && l->d_shared)
+        f->dense += product(1, d);
+    f->experts += l->top_k * 3 * product(l->d_expert, d);
+}
+
+void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsigned parts,
+                           struct shape_flops *f) {
+    add_attention(s, &s->layer[layer], pos, parts, f);
+    if (parts & SHAPE_FFN)
+        add_ffn(s, &s->layer[layer], f);
+}
+
+void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct shape_flops *f) {
+    for (int i = 0; i < s->layers; i++)
+        shape_add_layer_flops(s, i, pos, SHAPE_KV | SHAPE_ATTENTION | SHAPE_FFN, f);
+    if (head)
+        f->head += product(s->vocab, s->d_model);
+}
+
+double shape_linear_flops(const struct shape *s) {
+    return 2.0 * (double)s->params;
+}
+
+static double kv_bytes(const struct shape_layer *l, double bits) {
+    return (double)l->kv_heads * (double)(l->dk + l->dv) * bits / 8;
+}
+
+double shape_kv_bytes(const struct shape *s, double bits) {
+    double sum = 0;
+    for (int i = 0; i < s->layers; i++)
+        sum += kv_bytes(&s->layer[i], bits);
+    return sum;
+}
+
+double shape_kv_read(const struct shape *s, int64_t pos, double bits) {
+    double sum = 0;
+    for (int i = 0; i < s->layers; i++)
+        sum += (double)visible(&s->layer[i], pos) * kv_bytes(&s->layer[i], bits);
+    return sum;
+}
