@@ -157,13 +157,13 @@ layers:
 
 # A header must compile on its own, and twice.
 headers: $(HEADERS:%=header-%)
-header-%:
+$(HEADERS:%=header-%): header-%:
 	@if printf '#include "$*"\n#include "$*"\n' | \
 	    $(CC) $(ALL_CFLAGS) $(call isa,$*) -fsyntax-only -x c -; \
 	    then echo "ok $*"; else echo "not ok $*"; fi
 
 pages: $(PAGES:%=page-%)
-page-%:
+$(PAGES:%=page-%): page-%:
 	@if mandoc -T lint -W warning $*; then echo "ok $*"; else echo "not ok $*"; fi
 
 # ---- installing -----------------------------------------------------------------------------
