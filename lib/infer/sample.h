@@ -18,6 +18,8 @@ struct sample_options {
     float repeat_penalty;       /* 1: none (Keskar et al., arXiv 1909.05858) */
     int repeat_last;            /* tokens it looks back on */
     uint64_t seed;
+    const int32_t *banned;      /* [n_banned] tokens that are never drawn; copied */
+    int n_banned;
 };
 
 struct sampler;
@@ -26,7 +28,8 @@ struct sampler *sampler_new(const struct sample_options *opt, int vocab);
 void sampler_free(struct sampler *s);
 /* Tells the sampler of a token in the text (prompt or made), for the penalty. */
 void sampler_accept(struct sampler *s, int32_t token);
-/* The next token. logits[vocab] are not changed. */
+/* The next token. logits[vocab] are not changed. One that is NaN or minus infinity is never drawn;
+ * when all are, the answer is 0. */
 int32_t sampler_draw(struct sampler *s, const float *logits);
 /* Starts again with another seed. */
 void sampler_reset(struct sampler *s, uint64_t seed);
@@ -36,7 +39,7 @@ struct sample_logprob {
     float logprob;              /* natural log of the model's own probability */
 };
 /* Log-probability of `token` under softmax(logits), and the n most likely into top (descending,
- * may be NULL when n is 0). */
+ * may be NULL when n is 0; token -1 where there are fewer). */
 float sample_logprobs(const float *logits, int vocab, int32_t token, struct sample_logprob *top,
                       int n);
 

@@ -1,0 +1,237 @@
+/* common.c - what every program's command line shares: messages, endings, option values */
+#include "cmd/common.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/num.h"
+#include "lib/base/outfile.h"
+#include "lib/format/zio.h"
+
+static const char *program = "llmutils";
+static volatile sig_atomic_t *interrupt_flag;
+
+/* ---- start and end ---------------------------------------------------------------------- */
+
+/* A signal that ends the program: unfinished files go, then it dies of the same signal, so that
+ * the shell sees the usual status (130 for Ctrl-C). */
+static void end_by_signal(int sig) {
+    if (sig == SIGINT && interrupt_flag && !*interrupt_flag) {
+        *interrupt_flag = 1;
+        return;
+    }
+    outfile_cleanup();
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+void common_start(const char *name) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    program = name;
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        struct sigaction act;
+        /* What the caller ignores (nohup, a background job) stays ignored; a reader that went
+         * away always ends us. */
+        if (sigaction(signals[i], NULL, &act) || (act.sa_handler == SIG_IGN
+                                                  && signals[i] != SIGPIPE))
+            continue;
+        memset(&act, 0, sizeof(act));
+        act.sa_handler = end_by_signal;
+        act.sa_flags = SA_RESTART;
+        sigemptyset(&act.sa_mask);
+        sigaction(signals[i], &act, NULL);
+    }
+}
+
+void common_catch_interrupt(volatile sig_atomic_t *flag) {
+    interrupt_flag = flag;
+}
+
+static void print_words(const char *fmt, va_list ap) {
+    fflush(stdout);
+    fprintf(stderr, "%s: ", program);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+static void end_program(int status) __attribute__((noreturn));
+static void end_program(int status) {
+    outfile_cleanup();
+    exit(status);
+}
+
+void die(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    print_words(fmt, ap);
+    va_end(ap);
+    end_program(EXIT_FAILED);
+}
+
+void usage_die(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    print_words(fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "%s: '%s --help' lists the options\n", program, program);
+    end_program(EXIT_USAGE);
+}
+
+void warn(const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    print_words(fmt, ap);
+    va_end(ap);
+}
+
+void die_err(const struct err *err) {
+    if (errno == EPIPE)
+        end_program(EXIT_FAILED);
+    die("%s", err->text);
+}
+
+void check_stream(FILE *f, const char *name) {
+    if (!f || (fflush(f) == 0 && !ferror(f)))
+        return;
+    if (errno == EPIPE)
+        end_program(EXIT_FAILED);
+    die("%s: %s", name, strerror(errno));
+}
+
+int common_finish(int status) {
+    errno = 0;
+    check_stream(stdout, "standard output");
+    if (fclose(stdout) && errno != EBADF)
+        die("standard output: %s", strerror(errno));
+    return status;
+}
+
+void print_usage(FILE *f, const char *const *usage) {
+    for (; *usage; usage++)
+        fputs(*usage, f);
+}
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+int common_option(int c, const char *arg, struct common *out, const char *const *usage) {
+    switch (c) {
+    case 't': out->threads = (int)arg_int("--threads", arg, 1, 1024); return 1;
+    case OPT_CPU: out->cpu = arg; return 1;
+    case OPT_JSON: out->json = 1; return 1;
+    case 'q': out->quiet = 1; return 1;
+    case 'v': out->verbose = 1; return 1;
+    case 'h':
+        print_usage(stdout, usage);
+        exit(common_finish(EXIT_DONE));
+    case 'V':
+        printf("%s (llmutils) %s\n", program, LLMUTILS_VERSION);
+        exit(common_finish(EXIT_DONE));
+    case '?':
+    case ':':
+        /* getopt_long has said what is wrong. */
+        fprintf(stderr, "%s: '%s --help' lists the options\n", program, program);
+        end_program(EXIT_USAGE);
+    default:
+        return 0;
+    }
+}
+
+int64_t arg_int(const char *option, const char *value, int64_t min, int64_t max) {
+    int64_t n;
+    if (num_int(value, min, max, &n))
+        usage_die("%s: '%s': expected a whole number from %lld to %lld", option, value,
+                  (long long)min, (long long)max);
+    return n;
+}
+
+double arg_float(const char *option, const char *value, double min, double max) {
+    double x;
+    if (num_float(value, min, max, &x))
+        usage_die("%s: '%s': expected a number from %g to %g", option, value, min, max);
+    return x;
+}
+
+int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max) {
+    int64_t n;
+    if (num_size(value, min, max, &n))
+        usage_die("%s: '%s': expected a number from %lld to %lld, with K, M, G or Ki, Mi, Gi "
+                  "behind it if you like", option, value, (long long)min, (long long)max);
+    return n;
+}
+
+int arg_choice(const char *option, const char *value, const char *const *names) {
+    struct buf list = {0};
+    for (int i = 0; names[i]; i++) {
+        if (!strcmp(names[i], value))
+            return i;
+        buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+    }
+    usage_die("%s: '%s': expected one of %s", option, value, list.data ? list.data : "nothing");
+}
+
+/* ---- files and machine ------------------------------------------------------------------ */
+
+const char *input_name(const char *path) {
+    return strcmp(path, "-") ? path : "standard input";
+}
+
+int read_all(const char *path, struct buf *out, struct err *err) {
+    struct zio *z = zio_open_read(path, err);
+    if (!z)
+        return -1;
+    ssize_t got;
+    do {
+        buf_reserve(out, 1 << 16);
+        got = zio_read(z, out->data + out->len, 1 << 16, err);
+        if (got > 0)
+            out->len += (size_t)got;
+    } while (got > 0);
+    if (got < 0) {
+        zio_abort(z);
+        return -1;
+    }
+    return zio_close(z, err);
+}
+
+const char *host_cpu(char *out, size_t size) {
+    char line[512];
+    snprintf(out, size, "unknown");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof(line), f)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !colon)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    if (f)
+        fclose(f);
+    return out;
+}
+
+const char *time_now(char *out, size_t size) {
+    struct timespec now;
+    struct tm utc;
+    char day[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out, size, "%s.%03dZ", day, (int)(now.tv_nsec / 1000000));
+    return out;
+}
+
+uint64_t random_seed(void) {
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        seed = (uint64_t)now.tv_sec * 1000000007u ^ (uint64_t)now.tv_nsec ^ (uint64_t)getpid();
+    }
+    return seed >> 11;
+}
