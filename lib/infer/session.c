@@ -219,22 +219,17 @@ static struct kern_rope rope_of(const struct session *s, int i) {
     };
 }
 
-/* Norms of queries and keys: over each head, or over the whole projection. */
-static void norm_qk(struct session *s, const struct model_layer *l, const struct shape_layer *sl,
-                    int n) {
+/* Norm (over each head, or over the whole projection) and rotation of queries or keys. */
+static void turn(struct session *s, int i, float *x, int n, int heads, const float *norm) {
     const struct shape *sh = s->m->shape;
-    int heads = sl->heads;
-    int kv_heads = sl->kv_heads;
-    int dk = sl->dk;
-    if (sh->qk_norm == SHAPE_QK_HEAD) {
-        s->k->rms_norm(&s->queue, s->q, 0, n * heads, dk, l->attn_q_norm, sh->norm_eps, s->q, 0);
-        s->k->rms_norm(&s->queue, s->key, 0, n * kv_heads, dk, l->attn_k_norm, sh->norm_eps,
-                       s->key, 0);
-    } else if (sh->qk_norm == SHAPE_QK_FULL) {
-        s->k->rms_norm(&s->queue, s->q, 0, n, heads * dk, l->attn_q_norm, sh->norm_eps, s->q, 0);
-        s->k->rms_norm(&s->queue, s->key, 0, n, kv_heads * dk, l->attn_k_norm, sh->norm_eps,
-                       s->key, 0);
-    }
+    const struct shape_layer *sl = &sh->layer[i];
+    struct kern_rope rope = rope_of(s, sl->rope);
+    if (norm && sh->qk_norm == SHAPE_QK_HEAD)
+        s->k->rms_norm(&s->queue, x, 0, n * heads, sl->dk, norm, sh->norm_eps, x, 0);
+    else if (norm)
+        s->k->rms_norm(&s->queue, x, 0, n, heads * sl->dk, norm, sh->norm_eps, x, 0);
+    if (rope.dims)
+        s->k->rope(&s->queue, &rope, s->angles[sl->rope], x, n, heads, sl->dk);
 }
 
 /* Keeps the rows numbered in `keep` of a[n][width]; keep ascends, so rows move forward. */
@@ -242,6 +237,16 @@ static void compact(float *a, int64_t width, const int *keep, int n) {
     for (int i = 0; i < n; i++)
         if (keep[i] != i)
             memmove(a + i * width, a + keep[i] * width, (size_t)width * sizeof *a);
+}
+
+/* Drops all rows but the wanted ones from what the rest of the last layer needs. */
+static struct kern_rows keep_wanted(struct session *s, const struct kern_rows *rows, int n) {
+    const struct shape *sh = s->m->shape;
+    compact(s->x, sh->d_model, s->wanted, n);
+    compact(s->xn, sh->d_model, s->wanted, n);
+    for (int r = 0; r < SHAPE_ROPES; r++)
+        compact(s->angles[r], sh->rope[r].dims, s->wanted, n);
+    return (struct kern_rows){.n = n, .seq = s->wseq, .pos = s->wpos, .tables = rows->tables};
 }
 
 /* Attention of layer i over n rows; returns how many rows go on (all, or the wanted ones when
@@ -252,28 +257,23 @@ static int attend(struct session *s, int i, int n, int n_wanted, int prune) {
     const struct model_layer *l = &s->m->layer[i];
     struct kern_queue *qu = &s->queue;
 
-    struct kern_mm qkv[3] = {{&l->attn_q, l->attn_q_bias, s->q, 0},
-                             {&l->attn_k, l->attn_k_bias, s->key, 0},
-                             {&l->attn_v, l->attn_v_bias, s->val, 0}};
-    s->k->matmul(qu, s->xn, n, qkv, 3);
-    norm_qk(s, l, sl, n);
-    struct kern_rope rope = rope_of(s, sl->rope);
-    if (rope.dims) {
-        s->k->rope(qu, &rope, s->angles[sl->rope], s->q, n, sl->heads, sl->dk);
-        s->k->rope(qu, &rope, s->angles[sl->rope], s->key, n, sl->kv_heads, sl->dk);
-    }
+    /* Rows that leave the pass here are only needed as keys and values. */
+    struct kern_mm mm[3] = {{&l->attn_k, l->attn_k_bias, s->key, 0},
+                            {&l->attn_v, l->attn_v_bias, s->val, 0},
+                            {&l->attn_q, l->attn_q_bias, s->q, 0}};
+    s->k->matmul(qu, s->xn, n, mm, prune ? 2 : 3);
+    turn(s, i, s->key, n, sl->kv_heads, l->attn_k_norm);
     struct kern_rows rows = {.n = n, .seq = s->seq, .pos = s->pos,
                              .tables = kvcache_tables(s->kv, i)};
     s->k->kv_store(qu, kvcache_layer(s->kv, i), &rows, s->key, s->val);
     if (prune) {
-        compact(s->x, sh->d_model, s->wanted, n_wanted);
-        compact(s->q, (int64_t)sl->heads * sl->dk, s->wanted, n_wanted);
-        rows.n = n = n_wanted;
-        rows.seq = s->wseq;
-        rows.pos = s->wpos;
-        if (n == 0)
+        if (n_wanted == 0)
             return 0;
+        rows = keep_wanted(s, &rows, n_wanted);
+        n = n_wanted;
+        s->k->matmul(qu, s->xn, n, &mm[2], 1);
     }
+    turn(s, i, s->q, n, sl->heads, l->attn_q_norm);
     struct kern_attn attn = {.heads = sl->heads, .scale = sh->attn_scale,
                              .softcap = sh->attn_softcap, .sinks = l->attn_sinks,
                              .window = sl->window, .kv = *kvcache_layer(s->kv, i)};
@@ -460,9 +460,12 @@ static void count_work(struct session *s, const struct session_row *rows, int n,
     const struct shape *sh = s->m->shape;
     double bits = kvcache_bits(s->opt.kv_type);
     for (int i = 0; i < n; i++) {
-        shape_add_row_flops(sh, rows[i].pos, rows[i].want_logits, &pass->flops);
-        if (pruned && !rows[i].want_logits)
-            shape_drop_last_layer(sh, rows[i].pos, &pass->flops);
+        int out = pruned && !rows[i].want_logits;
+        for (int l = 0; l < sh->layers - out; l++)
+            shape_add_layer_flops(sh, l, rows[i].pos, SHAPE_KV | SHAPE_ATTENTION | SHAPE_FFN,
+                                  &pass->flops);
+        if (out)
+            shape_add_layer_flops(sh, sh->layers - 1, rows[i].pos, SHAPE_KV, &pass->flops);
         pass->bytes.kv_write += shape_kv_bytes(sh, bits);
     }
     for (int q = 0; q < s->opt.sequences; q++)
@@ -477,8 +480,10 @@ static void count_work(struct session *s, const struct session_row *rows, int n,
             pass->bytes.kv_read += shape_kv_read(sh, s->span[q].first, s->span[q].last, bits);
     for (int i = 0; i < sh->layers; i++)
         pass->bytes.dense += (double)sh->dense_bytes[i];
-    if (pass->wanted)
+    if (pass->wanted) {
         pass->bytes.dense += (double)sh->head_bytes;
+        pass->flops.head = 2.0 * pass->wanted * (double)sh->vocab * (double)sh->d_model;
+    }
     count_experts(s, pass);
 }
 

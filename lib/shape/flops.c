@@ -68,9 +68,10 @@ double shape_kv_bytes(const struct shape *s, double bits) {
     return sum;
 }
 
-double shape_kv_read(const struct shape *s, int64_t pos, double bits) {
+double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double bits) {
     double sum = 0;
     for (int i = 0; i < s->layers; i++)
-        sum += (double)visible(&s->layer[i], pos) * kv_bytes(&s->layer[i], bits);
+        sum += (double)(last - first + visible(&s->layer[i], first)) *
+               kv_bytes(&s->layer[i], bits);
     return sum;
 }

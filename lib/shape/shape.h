@@ -109,9 +109,6 @@ void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsign
 /* KV bytes of one token over all layers for an element type of `bits` per element (F16 16, F32
  * 32, Q8_0 8.5). */
 double shape_kv_bytes(const struct shape *s, double bits);
-/* Takes back what shape_add_row_flops counted for a row that leaves the pass after the last
- * layer's queries, keys and values: its scores, output projection and FFN there. */
-void shape_drop_last_layer(const struct shape *s, int64_t pos, struct shape_flops *f);
 /* KV bytes that rows at positions first..last of one sequence read in one pass: every position
  * that at least one of them sees, once (windows counted). */
 double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double bits);
