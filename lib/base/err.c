@@ -26,14 +26,20 @@ int err_set(struct err *err, const char *fmt, ...) {
 int err_prefix(struct err *err, const char *fmt, ...) {
     if (!err)
         return -1;
-    char text[sizeof err->text];
+    char prefix[sizeof err->text];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    vsnprintf(prefix, sizeof prefix - 2, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof text)
-        snprintf(text + n, sizeof text - (size_t)n, ": %s", err->text);
-    memcpy(err->text, text, sizeof text);
+    strcat(prefix, ": ");
+    size_t before = strlen(prefix);
+    size_t room = sizeof err->text - 1 - before;
+    size_t len = strlen(err->text);
+    if (len > room)
+        len = room;
+    memmove(err->text + before, err->text, len);
+    memcpy(err->text, prefix, before);
+    err->text[before + len] = '\0';
     clean(err->text);
     return -1;
 }
