@@ -276,8 +276,8 @@ void arch_read_experts(struct arch_reader *r, int first, const char *width_key) 
     read_groups(r, experts);
     for (int i = first; s->groups > 1 && i < s->layers; i++)
         if (top_k[i] > experts / s->groups * s->groups_used)
-            arch_fail(r, "expert_used_count", "expected at most the %d experts of %d groups, found %d",
-                      experts / s->groups * s->groups_used, s->groups_used, top_k[i]);
+            arch_fail(r, "expert_used_count", "expected at most %d, the experts of %d groups, "
+                      "found %d", experts / s->groups * s->groups_used, s->groups_used, top_k[i]);
     free(top_k);
     free(width);
 }

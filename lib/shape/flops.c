@@ -1,13 +1,12 @@
 /* flops.c - FLOPs and KV bytes of a pass, from the shape alone
  *
- * A product of a [rows, cols] matrix with a vector is rows x cols multiply-adds, 2 rows cols
- * FLOPs. Summed over a layer this is the table of Kaplan et al. (arXiv 2001.08361, table 1 and
- * section 2.1): 2 FLOPs for each parameter that takes part, and for attention over n positions
- * 2 n (dk + dv) for each head (PaLM, arXiv 2204.02311, appendix B, counts the same 12 L H Q T
- * per token with the backward pass; the forward one is a third of it). Two refinements: a
- * position sees only what its window leaves, and of n tokens the i-th sees i, not n. Gated FFNs
- * have three matrices (Shazeer, arXiv 2002.05202). Norms, rotations, activations, softmax and
- * biases are left out, the embedding is a look-up.
+ * A [rows, cols] matrix times a vector is rows x cols multiply-adds: 2 FLOPs for each parameter
+ * that takes part (Kaplan et al., arXiv 2001.08361, table 1). Attention over n positions costs
+ * 2 n (dk + dv) for each head, scores and values; PaLM's 12 L H Q T a token (arXiv 2204.02311,
+ * appendix B) is the same for dk = dv, with the backward pass, which is two thirds of it. Two
+ * things are counted closer than there: of n tokens the i-th sees i, not n, and no more than
+ * its window. A gated FFN has three matrices (Shazeer, arXiv 2002.05202). Norms, rotations,
+ * activations, softmax and biases are left out, and the embedding is a look-up.
  */
 #include "lib/shape/shape.h"
 
@@ -20,43 +19,56 @@ static int64_t visible(const struct shape_layer *l, int64_t pos) {
     return l->window && pos >= l->window ? l->window : pos + 1;
 }
 
-static void add_attention(const struct shape *s, const struct shape_layer *l, int64_t pos,
-                          unsigned parts, struct shape_flops *f) {
-    int64_t d = s->d_model;
-    int64_t heads = l->heads;
-    if (parts & SHAPE_KV)
-        f->attention += product((int64_t)l->kv_heads * (l->dk + l->dv), d);
-    if (parts & SHAPE_ATTENTION)
-        f->attention += product(heads * l->dk, d) + product(d, heads * l->dv) +
-                        product(visible(l, pos), heads * (l->dk + l->dv));
+/* ---- FLOPs ------------------------------------------------------------------------------ */
+
+/* From a token to its queries, keys and values. */
+static double qkv_flops(const struct shape *s, const struct shape_layer *l) {
+    return product((int64_t)l->heads * l->dk, s->d_model) +
+           product((int64_t)l->kv_heads * (l->dk + l->dv), s->d_model);
 }
 
-static void add_ffn(const struct shape *s, const struct shape_layer *l, struct shape_flops *f) {
-    int64_t d = s->d_model;
-    f->dense += 3 * product(l->d_ff, d) + 3 * product(l->d_shared, d) + product(l->experts, d);
-    if (s->shared_gate && l->d_shared)
-        f->dense += product(1, d);
-    f->experts += l->top_k * 3 * product(l->d_expert, d);
+/* Scores, weighted values, and the projection of all heads back to the model's width. */
+static double mix_flops(const struct shape *s, const struct shape_layer *l, int64_t pos) {
+    return product(visible(l, pos), (int64_t)l->heads * (l->dk + l->dv)) +
+           product(s->d_model, (int64_t)l->heads * l->dv);
 }
 
-void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsigned parts,
-                           struct shape_flops *f) {
-    add_attention(s, &s->layer[layer], pos, parts, f);
-    if (parts & SHAPE_FFN)
-        add_ffn(s, &s->layer[layer], f);
+static double dense_flops(const struct shape *s, const struct shape_layer *l) {
+    int64_t d = s->d_model;
+    double shared_gate = s->shared_gate && l->d_shared ? product(1, d) : 0;
+    return 3 * product(l->d_ff, d) + 3 * product(l->d_shared, d) + product(l->experts, d) +
+           shared_gate;
+}
+
+static double expert_flops(const struct shape *s, const struct shape_layer *l) {
+    return l->top_k * 3 * product(l->d_expert, s->d_model);
 }
 
 void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct shape_flops *f) {
-    for (int i = 0; i < s->layers; i++)
-        shape_add_layer_flops(s, i, pos, SHAPE_KV | SHAPE_ATTENTION | SHAPE_FFN, f);
+    for (int i = 0; i < s->layers; i++) {
+        const struct shape_layer *l = &s->layer[i];
+        f->attention += qkv_flops(s, l) + mix_flops(s, l, pos);
+        f->dense += dense_flops(s, l);
+        f->experts += expert_flops(s, l);
+    }
     if (head)
         f->head += product(s->vocab, s->d_model);
+}
+
+void shape_drop_last_layer(const struct shape *s, int64_t pos, struct shape_flops *f) {
+    const struct shape_layer *l = &s->layer[s->layers - 1];
+    f->attention -= mix_flops(s, l, pos);
+    f->dense -= dense_flops(s, l);
+    f->experts -= expert_flops(s, l);
 }
 
 double shape_linear_flops(const struct shape *s) {
     return 2.0 * (double)s->params;
 }
 
+/* ---- KV --------------------------------------------------------------------------------- */
+
+/* Of one token in one layer. */
 static double kv_bytes(const struct shape_layer *l, double bits) {
     return (double)l->kv_heads * (double)(l->dk + l->dv) * bits / 8;
 }
@@ -70,8 +82,10 @@ double shape_kv_bytes(const struct shape *s, double bits) {
 
 double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double bits) {
     double sum = 0;
-    for (int i = 0; i < s->layers; i++)
-        sum += (double)(last - first + visible(&s->layer[i], first)) *
-               kv_bytes(&s->layer[i], bits);
+    for (int i = 0; i < s->layers; i++) {
+        const struct shape_layer *l = &s->layer[i];
+        int64_t oldest = first + 1 - visible(l, first);
+        sum += (double)(last + 1 - oldest) * kv_bytes(l, bits);
+    }
     return sum;
 }

@@ -50,8 +50,9 @@ static void read_vocab(struct arch_reader *r) {
     const struct gguf_tensor *t = gguf_find(r->g, "token_embd.weight");
     if (t->dims != 2 || t->ne[0] != r->s->d_model || t->ne[1] < 1 || t->ne[1] > ARCH_MAX_FF) {
         r->failed = 1;
-        err_set(r->err, "%s: tensor token_embd.weight: expected %d by vocabulary, found %lld by %lld",
-                gguf_path(r->g), r->s->d_model, (long long)t->ne[0], (long long)t->ne[1]);
+        err_set(r->err, "%s: tensor token_embd.weight: expected [%d, vocabulary], "
+                "found [%lld, %lld]", gguf_path(r->g), r->s->d_model, (long long)t->ne[0],
+                (long long)t->ne[1]);
         return;
     }
     r->s->vocab = (int)t->ne[1];
@@ -82,8 +83,8 @@ static void read_heads(struct arch_reader *r) {
     int dv = (int)arch_int_or(r, "attention.value_length", width, 1, ARCH_MAX_HEAD);
     for (int i = 0; i < s->layers; i++) {
         if (heads[i] % kv[i])
-            arch_fail(r, "attention.head_count", "expected a multiple of head_count_kv %d, found %d",
-                      kv[i], heads[i]);
+            arch_fail(r, "attention.head_count", "expected a multiple of head_count_kv %d, "
+                      "found %d", kv[i], heads[i]);
         s->layer[i].heads = heads[i];
         s->layer[i].kv_heads = kv[i];
         s->layer[i].dk = dk;
