@@ -46,9 +46,11 @@ endif
 KERN = $(filter-out $(FOREIGN),$(wildcard kernels/*.c))
 LIB = $(wildcard lib/*/*.c)
 MAIN = $(wildcard cmd/llm-*.c)
-SHARED = $(filter-out $(MAIN),$(wildcard cmd/*.c))
 HEADERS = $(filter-out $(FOREIGN),$(wildcard kernels/*.h lib/*/*.h cmd/*.h tests/*.h))
 PROGRAMS = $(patsubst cmd/%.c,%,$(MAIN))
+# cmd/NAME_*.c belong to llm-NAME alone, the rest of cmd to all programs.
+own = $(wildcard cmd/$(1:llm-%=%)_*.c)
+SHARED = $(filter-out $(MAIN) $(foreach p,$(PROGRAMS),$(call own,$(p))),$(wildcard cmd/*.c))
 names = $(patsubst %.c,%,$(wildcard tests/$(1)_*.c))
 TESTS = $(call names,test)
 TOOLS = $(call names,make)
@@ -113,9 +115,10 @@ $(BUILD)/members: FORCE
 $(LIBA): $(call obj,$(KERN) $(LIB)) $(BUILD)/members
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
+$(foreach p,$(PROGRAMS),$(eval $(BUILD)/$(p): $(call obj,$(call own,$(p)))))
 $(BINS): $(BUILD)/%: $(BUILD)/cmd/%.o $(call obj,$(SHARED)) $(LIBA)
 	$(call say,LD $@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBA) $(LIBS)
 
 $(SIDE): %: %.o $(LIBA)
 	$(call say,LD $@)
