@@ -21,45 +21,37 @@ static int64_t visible(const struct shape_layer *l, int64_t pos) {
 
 /* ---- FLOPs ------------------------------------------------------------------------------ */
 
-/* From a token to its queries, keys and values. */
-static double qkv_flops(const struct shape *s, const struct shape_layer *l) {
-    return product((int64_t)l->heads * l->dk, s->d_model) +
-           product((int64_t)l->kv_heads * (l->dk + l->dv), s->d_model);
-}
-
-/* Scores, weighted values, and the projection of all heads back to the model's width. */
-static double mix_flops(const struct shape *s, const struct shape_layer *l, int64_t pos) {
-    return product(visible(l, pos), (int64_t)l->heads * (l->dk + l->dv)) +
-           product(s->d_model, (int64_t)l->heads * l->dv);
-}
-
-static double dense_flops(const struct shape *s, const struct shape_layer *l) {
+static void add_attention(const struct shape *s, const struct shape_layer *l, int64_t pos,
+                          unsigned parts, struct shape_flops *f) {
     int64_t d = s->d_model;
-    double shared_gate = s->shared_gate && l->d_shared ? product(1, d) : 0;
-    return 3 * product(l->d_ff, d) + 3 * product(l->d_shared, d) + product(l->experts, d) +
-           shared_gate;
+    int64_t heads = l->heads;
+    if (parts & SHAPE_KV)
+        f->attention += product((int64_t)l->kv_heads * (l->dk + l->dv), d);
+    if (parts & SHAPE_ATTENTION)
+        f->attention += product(heads * l->dk, d) + product(d, heads * l->dv) +
+                        product(visible(l, pos), heads * (l->dk + l->dv));
 }
 
-static double expert_flops(const struct shape *s, const struct shape_layer *l) {
-    return l->top_k * 3 * product(l->d_expert, s->d_model);
+static void add_ffn(const struct shape *s, const struct shape_layer *l, struct shape_flops *f) {
+    int64_t d = s->d_model;
+    f->dense += 3 * product(l->d_ff, d) + 3 * product(l->d_shared, d) + product(l->experts, d);
+    if (s->shared_gate && l->d_shared)
+        f->dense += product(1, d);
+    f->experts += l->top_k * 3 * product(l->d_expert, d);
+}
+
+void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsigned parts,
+                           struct shape_flops *f) {
+    add_attention(s, &s->layer[layer], pos, parts, f);
+    if (parts & SHAPE_FFN)
+        add_ffn(s, &s->layer[layer], f);
 }
 
 void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct shape_flops *f) {
-    for (int i = 0; i < s->layers; i++) {
-        const struct shape_layer *l = &s->layer[i];
-        f->attention += qkv_flops(s, l) + mix_flops(s, l, pos);
-        f->dense += dense_flops(s, l);
-        f->experts += expert_flops(s, l);
-    }
+    for (int i = 0; i < s->layers; i++)
+        shape_add_layer_flops(s, i, pos, SHAPE_KV | SHAPE_ATTENTION | SHAPE_FFN, f);
     if (head)
         f->head += product(s->vocab, s->d_model);
-}
-
-void shape_drop_last_layer(const struct shape *s, int64_t pos, struct shape_flops *f) {
-    const struct shape_layer *l = &s->layer[s->layers - 1];
-    f->attention -= mix_flops(s, l, pos);
-    f->dense -= dense_flops(s, l);
-    f->experts -= expert_flops(s, l);
 }
 
 double shape_linear_flops(const struct shape *s) {
@@ -84,8 +76,7 @@ double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double 
     double sum = 0;
     for (int i = 0; i < s->layers; i++) {
         const struct shape_layer *l = &s->layer[i];
-        int64_t oldest = first + 1 - visible(l, first);
-        sum += (double)(last + 1 - oldest) * kv_bytes(l, bits);
+        sum += (double)(last - first + visible(l, first)) * kv_bytes(l, bits);
     }
     return sum;
 }

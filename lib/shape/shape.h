@@ -64,8 +64,8 @@ struct shape {
     int64_t params_active;  /* used for one token: all but the experts not chosen and, unless the
                              * head is tied to it, the embedding matrix (one row is read) */
     int64_t weight_bytes;   /* as stored */
-    int64_t *dense_bytes;   /* [layers]: attention, norms, router, dense and shared FFN, as stored */
-    int64_t *expert_bytes;  /* [layers]: one expert's gate, up and down, as stored; 0: dense */
+    int64_t *dense_bytes;   /* [layers]: attention, norms, router, dense, shared FFN, as stored */
+    int64_t *expert_bytes;  /* [layers]: gate, up and down of one expert, as stored; 0: dense */
     int64_t head_bytes;     /* output head (or the tied embedding) and its norm, as stored */
     char quant[32];         /* "Q4_K_M", from general.file_type, or the commonest type */
 };
@@ -90,13 +90,14 @@ struct shape_flops {
 
 /* Bytes of one pass by kind. Weights are counted once for a pass however many rows share them. */
 struct shape_bytes {
-    double dense;           /* read: attention, norms, router, dense and shared FFN, head when it ran */
+    double dense;           /* read: attention, norms, router, dense and shared FFN; head if run */
     double experts;         /* read: distinct experts touched x their bytes */
     double kv_read, kv_write;
 };
 
 /* Adds one row at position pos (0-based) to f; head says whether its logits are computed. */
 void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct shape_flops *f);
+
 /* The same for one layer and only some of its work: an engine that needs no result of a row skips
  * its share of the last layer but keys and values. */
 enum shape_part {
@@ -106,6 +107,7 @@ enum shape_part {
 };
 void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsigned parts,
                            struct shape_flops *f);
+
 /* KV bytes of one token over all layers for an element type of `bits` per element (F16 16, F32
  * 32, Q8_0 8.5). */
 double shape_kv_bytes(const struct shape *s, double bits);
