@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# examples.bats - the scripts of examples/ and the demo run as shipped and show what they claim
+
+setup() {
+    cd "$BATS_TEST_DIRNAME/.." || exit 1
+    export LLM_RUN=${BUILD:-build}/llm-run
+    set -o pipefail
+}
+
+# column N of the row that begins with KEY
+cell() {
+    awk -F '\t' -v key="$1" -v n="$2" '$1 == key { print $n; exit }' <<<"$output"
+}
+
+# holds EXPRESSION: of awk
+holds() {
+    awk "BEGIN { exit !($1) }" || { echo "not so: $1"; return 1; }
+}
+
+@test "cost-per-step: one prefill, then decode steps that touch 2 experts a layer" {
+    run examples/cost-per-step.sh
+    [ "$status" = 0 ]
+    [ "${#lines[@]}" -ge 16 ]
+    [ "$(cell prefill 2)" -gt 1 ]
+    [ "$(cell decode 2)" = 1 ]
+    [ "$(cell decode 3)" = 12 ]
+    holds "$(cell decode 4) > 1 && $(cell decode 5) < $(cell prefill 5)"
+}
+
+@test "reasoning-cost: working written out is right more often and costs more" {
+    run examples/reasoning-cost.sh 20 2
+    [ "$status" = 0 ]
+    holds "$(cell working 2) >= 95 && $(cell direct 2) < $(cell working 2)"
+    holds "$(cell working 3) > 3 * $(cell direct 3)"
+    holds "$(cell working 4) > $(cell direct 4)"
+}
+
+@test "jsonl-batch: the same texts, fewer passes, fewer bytes for a token" {
+    run examples/jsonl-batch.sh 1 8
+    [ "$status" = 0 ]
+    holds "$(cell 8 2) < $(cell 1 2) / 4"
+    holds "$(cell 8 3) < $(cell 1 3)"
+}
+
+@test "expert-load: shares of 16 experts that add up" {
+    run examples/expert-load.sh 2 <README.md
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = "expert	share_pct" ]
+    [ "${#lines[@]}" -le 17 ]
+    holds "$(awk -F '\t' 'NR > 1 { s += $2 } END { print s }' <<<"$output") > 99"
+}
+
+@test "every example has its test here" {
+    for script in examples/*.sh; do
+        grep -q "run $script" "$BATS_TEST_DIRNAME/examples.bats"
+    done
+}
+
+@test "demo: text, speed and the table, in 30 lines" {
+    run scripts/demo
+    [ "$status" = 0 ]
+    [[ $output == *"It was a dark and stormy night"* ]]
+    [ "${#lines[@]}" -le 30 ]
+    for row in "tokens per second" "distinct experts" "million FLOPs" "weights read, MB"; do
+        grep -qE "^  $row( +[0-9.]+){2}" <<<"$output"
+    done
+    # Reality is below the flat assumption.
+    holds "$(grep 'million FLOPs' <<<"$output" | tail -n 1 | awk '{ print $5 }') > 1"
+}
