@@ -239,9 +239,12 @@ static int32_t draw_all(struct sampler *s, const float *logits, float top) {
     if (least <= 0)
         return draw_unfiltered(s, logits, top, total);
 
+    /* Most are ruled out by a comparison, a little generous, before a weight is computed. */
+    double bound = (double)top + temperature * log(least);
+    bound -= 1e-6 * (1 + fabs(bound));
     int n = 0;
     for (int i = 0; i < s->vocab; i++) {
-        if (logits[i] > -INFINITY && weight_of(logits[i], top, temperature) >= least)
+        if ((double)logits[i] >= bound && weight_of(logits[i], top, temperature) >= least)
             s->cand[n++] = (struct candidate){logits[i], i};
     }
     if (n == 0)     /* top_p 0: the nucleus is the most likely token */
