@@ -61,7 +61,7 @@ char *mem_printf(const char *fmt, ...) {
     int n = vasprintf(&s, fmt, ap);
     va_end(ap);
     if (n < 0)
-        out_of_memory(strlen(fmt));
+        out_of_memory(0);
     return s;
 }
 
@@ -142,7 +142,7 @@ void buf_printf(struct buf *b, const char *fmt, ...) {
     int n = vsnprintf(b->data + b->len, b->cap - b->len, fmt, ap);
     va_end(ap);
     if (n < 0)
-        out_of_memory(strlen(fmt));
+        out_of_memory(0);
     if ((size_t)n >= b->cap - b->len) {
         buf_reserve(b, (size_t)n);
         vsnprintf(b->data + b->len, b->cap - b->len, fmt, again);
