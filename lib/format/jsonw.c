@@ -5,6 +5,7 @@
  */
 #include "lib/format/jsonw.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -102,14 +103,14 @@ void jsonw_int(struct buf *b, const char *key, int64_t v) {
 }
 
 /* Any decimal of 15 digits survives the way to a double and back, so the first of 15, 16 and 17
- * digits that reads back is the shortest (%g drops the zeros at the end). */
+ * digits that reads back is the shortest (%g drops the zeros at the end). Subnormals hold fewer
+ * digits: there every length is tried. */
 void jsonw_float(struct buf *b, const char *key, double v) {
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
+    int digits = fabs(v) < DBL_MIN ? 1 : 15;
+    do
         snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
+    while (digits++ < 17 && strtod(text, NULL) != v);
     jsonw_raw(b, key, isfinite(v) ? text : "null");
 }
 
