@@ -95,19 +95,19 @@ void die_err(const struct err *err) {
     die("%s", err->text);
 }
 
-void check_stream(FILE *f, const char *name) {
-    if (!f || (fflush(f) == 0 && !ferror(f)))
+void check_stream(FILE *f, const char *path) {
+    if (fflush(f) == 0 && !ferror(f))
         return;
     if (errno == EPIPE)
         end_program(EXIT_FAILED);
-    die("%s: %s", name, strerror(errno));
+    die("%s: %s", strcmp(path, "-") ? path : "stdout", strerror(errno));
 }
 
 int common_finish(int status) {
     errno = 0;
-    check_stream(stdout, "standard output");
+    check_stream(stdout, "-");
     if (fclose(stdout) && errno != EBADF)
-        die("standard output: %s", strerror(errno));
+        die("stdout: %s", strerror(errno));
     return status;
 }
 
@@ -177,7 +177,7 @@ int arg_choice(const char *option, const char *value, const char *const *names) 
 /* ---- files and machine ------------------------------------------------------------------ */
 
 const char *input_name(const char *path) {
-    return strcmp(path, "-") ? path : "standard input";
+    return strcmp(path, "-") ? path : "stdin";
 }
 
 int read_all(const char *path, struct buf *out, struct err *err) {

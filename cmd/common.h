@@ -67,8 +67,8 @@ void usage_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretu
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Dies of an error of lib; silently when it was a reader that went away (errno EPIPE). */
 void die_err(const struct err *err) __attribute__((noreturn));
-/* Checks a stream that was written to (NULL: nothing to check); name is for the message. */
-void check_stream(FILE *f, const char *name);
+/* Flushes and checks a stream that was written to; path ("-" is stdout) is for the message. */
+void check_stream(FILE *f, const char *path);
 void print_usage(FILE *f, const char *const *usage);
 
 /* ---- values of options ------------------------------------------------------------------ */
@@ -84,7 +84,7 @@ int arg_choice(const char *option, const char *value, const char *const *names);
 
 /* Appends all of a file (plain or zstd, "-" is stdin). -1 with err. */
 int read_all(const char *path, struct buf *out, struct err *err);
-/* What a path is called in messages: "standard input" for "-". */
+/* What a path is called in messages: "stdin" for "-". */
 const char *input_name(const char *path);
 /* The processor's name, or "unknown". */
 const char *host_cpu(char *out, size_t size);

@@ -5,6 +5,7 @@
  */
 #include "cmd/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,7 +130,7 @@ static char *read_message(struct chat_job *job, char **line, size_t *cap) {
         ssize_t len = getline(line, cap, stdin);
         if (len < 0) {
             if (ferror(stdin))
-                die("standard input: cannot be read");
+                die("stdin: %s", strerror(errno));
             return NULL;
         }
         if (len > 0 && (*line)[len - 1] == '\n')
