@@ -9,7 +9,8 @@
  *
  * Experts: were the router random, some tokens would sit on the edge between two experts, and
  * which way rounding tips them would drown what is measured. So the first elements of a token's
- * embedding say which experts it likes, with a clear gap, and the router reads those.
+ * embedding say which experts it likes, with a clear gap, the router reads those, and what layers
+ * add to them is small.
  */
 #ifndef TINY_MODEL_H
 #define TINY_MODEL_H
@@ -116,6 +117,7 @@ struct tiny_tensor {
     enum tiny_fill fill;
     float a, b;
     int shift;                  /* TINY_ROUTER: by layer, so that layers choose differently */
+    int quiet;                  /* the first rows of a matrix, scaled down by 16 */
     int expert;                 /* split experts: which part of the tensor `source`; else -1 */
     char source[64];            /* name that seeds the numbers */
 };
@@ -166,7 +168,7 @@ static inline float tiny_value(const struct tiny_arch *a, const struct tiny_tens
     case TINY_NORMAL:
         break;
     }
-    return random_normal(seed, u) * t->a;
+    return random_normal(seed, u) * (row % t->ne[1] < t->quiet ? t->a / 16 : t->a);
 }
 
 /* The tensor's values as float into x[tiny_count]. */
@@ -215,14 +217,17 @@ static inline void tiny_norm(struct tiny_list *l, int layer, const char *name, i
 }
 
 /* A matrix [out, in]: inputs of deviation 1 give outputs of deviation `gain`. */
-static inline void tiny_matrix(struct tiny_list *l, int layer, const char *name, int in, int out,
-                               float gain) {
-    tiny_add(l, layer, name, in, out, 0)->a = gain / sqrtf((float)in);
+static inline struct tiny_tensor *tiny_matrix(struct tiny_list *l, int layer, const char *name,
+                                              int in, int out, float gain) {
+    struct tiny_tensor *t = tiny_add(l, layer, name, in, out, 0);
+
+    t->a = gain / sqrtf((float)in);
+    return t;
 }
 
 /* The experts' matrices of one kind ("ffn_up"): one tensor, or one for each expert. */
 static inline void tiny_experts(struct tiny_list *l, int layer, const char *kind, int in, int out,
-                                float gain, const struct tiny_arch *a) {
+                                float gain, int quiet, const struct tiny_arch *a) {
     char name[40];
 
     for (int e = 0; e < (a->split_experts ? a->experts : 1); e++) {
@@ -234,6 +239,7 @@ static inline void tiny_experts(struct tiny_list *l, int layer, const char *kind
             snprintf(name, sizeof name, "%s_exps.weight", kind);
         t = tiny_add(l, layer, name, in, out, a->split_experts ? 0 : a->experts);
         t->a = gain / sqrtf((float)in);
+        t->quiet = quiet;
         if (a->split_experts) {
             t->expert = e;
             snprintf(t->source, sizeof t->source, "blk.%d.%s_exps.weight", layer, kind);
@@ -250,7 +256,7 @@ static inline void tiny_attention(struct tiny_list *l, int i, const struct tiny_
     tiny_matrix(l, i, "attn_q.weight", TINY_D, q, 1.3f);
     tiny_matrix(l, i, "attn_k.weight", TINY_D, kv, 1.3f);
     tiny_matrix(l, i, "attn_v.weight", TINY_D, kv, 1.5f);
-    tiny_matrix(l, i, "attn_output.weight", q, TINY_D, out);
+    tiny_matrix(l, i, "attn_output.weight", q, TINY_D, out)->quiet = a->experts;
     if (a->qkv_bias) {
         tiny_add(l, i, "attn_q.bias", q, 0, 0)->a = 0.3f;
         tiny_add(l, i, "attn_k.bias", kv, 0, 0)->a = 0.3f;
@@ -282,14 +288,14 @@ static inline void tiny_ffn(struct tiny_list *l, int i, const struct tiny_arch *
         t->fill = TINY_ROUTER;
         t->a = 0.02f;
         t->shift = 3 * i;
-        tiny_experts(l, i, "ffn_gate", TINY_D, a->d_expert, 1.5f, a);
-        tiny_experts(l, i, "ffn_up", TINY_D, a->d_expert, 1, a);
-        tiny_experts(l, i, "ffn_down", a->d_expert, TINY_D, out, a);
+        tiny_experts(l, i, "ffn_gate", TINY_D, a->d_expert, 1.5f, 0, a);
+        tiny_experts(l, i, "ffn_up", TINY_D, a->d_expert, 1, 0, a);
+        tiny_experts(l, i, "ffn_down", a->d_expert, TINY_D, out, a->experts, a);
     }
     if (a->d_shared) {
         tiny_matrix(l, i, "ffn_gate_shexp.weight", TINY_D, a->d_shared, 1.5f);
         tiny_matrix(l, i, "ffn_up_shexp.weight", TINY_D, a->d_shared, 1);
-        tiny_matrix(l, i, "ffn_down_shexp.weight", a->d_shared, TINY_D, out);
+        tiny_matrix(l, i, "ffn_down_shexp.weight", a->d_shared, TINY_D, out)->quiet = a->experts;
         tiny_add(l, i, "ffn_gate_inp_shexp.weight", TINY_D, 0, 0)->a = 0.06f;
     }
     if (a->post_norms)
