@@ -162,7 +162,8 @@ static void run_record(void) {
     if (!read_all(&moe, r))
         return;
     CHECK_STR(text(r[0], "type"), "run");
-    CHECK_STR(text(r[0], "model"), "a \\ b.gguf");
+    CHECK_STR(text(r[0], "model"), "Made \"up\"\n");
+    CHECK_STR(text(r[0], "file"), "a \\ b.gguf");
     CHECK_STR(text(r[0], "kv_type"), "q8_0");
     CHECK_NEAR(number(r[0], "kv_bits"), 8.5, 0);
     CHECK_NEAR(number(r[0], "kv_token_bytes"), shape_kv_bytes(&moe, 8.5), 0);
@@ -531,6 +532,56 @@ static void numpy_reads_it(void) {
     CHECK_INT(system(command), 0);
 }
 
+/* ---- the manual page -------------------------------------------------------------------- */
+
+#define PAGE "man/llm-trace.5"
+#define BLOCK ".Bd -literal -offset indent\n"
+
+/* Runs the page's indented examples that begin with `first` (jq, zstd, import) through `command`,
+ * in a folder with the files that they name. Returns how many there are. */
+static int run_examples(const char *first, const char *command) {
+    struct buf page = slurp(PAGE);
+    int found = 0;
+    CHECK(page.data);
+    for (char *at = page.data; at && (at = strstr(at, BLOCK)); at++) {
+        char *end = strstr(at, "\n.Ed");
+        char *body = at + strlen(BLOCK);
+        if (!end || strncmp(body, first, strlen(first)))
+            continue;
+        FILE *f = fopen(in_dir("example"), "w");
+        for (char *p = body; p < end; p++) {
+            int quote = !strncmp(p, "\\(dq", 4);
+            putc(quote ? '"' : *p, f);
+            p += quote ? 3 : 0;
+        }
+        fclose(f);
+        char line[512];
+        snprintf(line, sizeof line, "cd %s && cat routes.npy | %s example > example.out && "
+                 "test -s example.out", dir, command);
+        CHECK_INT(system(line), 0);
+        found++;
+    }
+    buf_free(&page);
+    return found;
+}
+
+static void manual_examples_jq(void) {
+    if (system("command -v jq >/dev/null"))
+        SKIP("jq is not installed");
+    CHECK_INT(write_all(in_dir("run.jsonl"), &moe), 0);
+    CHECK_INT(write_all(in_dir("run.jsonl.zst"), &moe), 0);
+    CHECK_INT(write_routes(in_dir("routes.npy")), 0);
+    CHECK_INT(run_examples("jq ", "sh"), 2);
+    CHECK_INT(run_examples("zstd ", "sh"), 1);
+}
+
+static void manual_examples_numpy(void) {
+    if (system("${PYTHON:-python3} -c 'import numpy' 2>/dev/null"))
+        SKIP("python3 with numpy is not installed");
+    CHECK_INT(write_routes(in_dir("routes.npy")), 0);
+    CHECK_INT(run_examples("import ", "${PYTHON:-python3}"), 2);
+}
+
 int main(void) {
     if (!mkdtemp(dir))
         return EXIT_FAILURE;
@@ -547,6 +598,8 @@ int main(void) {
     RUN(route_bytes);
     RUN(dense_models_have_no_routes);
     RUN(numpy_reads_it);
+    RUN(manual_examples_jq);
+    RUN(manual_examples_numpy);
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", dir);
     return system(command) ? EXIT_FAILURE : check_done();

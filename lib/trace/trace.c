@@ -108,8 +108,8 @@ static void put_all_layers(struct buf *b, const struct shape *s) {
 
 static void put_shape(struct buf *b, const struct shape *s) {
     jsonw_open_key(b, "shape", '{');
-    jsonw_str(b, "arch", s->arch);
     jsonw_str(b, "name", s->name);
+    jsonw_str(b, "arch", s->arch);
     jsonw_str(b, "quant", s->quant);
     jsonw_int(b, "params", s->params);
     jsonw_int(b, "params_active", s->params_active);
@@ -129,7 +129,8 @@ int trace_run(struct trace *t, const struct trace_run *run, struct err *err) {
     struct buf *b = begin(t, "run");
     jsonw_int(b, "format", 1);
     jsonw_str(b, "version", run->version);
-    jsonw_str(b, "model", run->model);
+    jsonw_str(b, "model", run->shape->name);
+    jsonw_str(b, "file", run->model);
     put_shape(b, run->shape);
     jsonw_str(b, "kv_type", run->kv_type);
     jsonw_float(b, "kv_bits", run->kv_bits);
