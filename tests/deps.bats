@@ -8,7 +8,7 @@ setup() {
     for tool in sh env grep cut tr sed mktemp rm cat ln; do
         ln -s "$(type -P $tool)" "$bin/$tool"
     done
-    for tool in gcc jq bats mandoc zstd; do
+    for tool in gcc jq bats mandoc zstd python3; do
         fake $tool true
     done
     fake id 'echo 0'
@@ -94,6 +94,17 @@ deps() {
     deps demo
     [ "$status" = 1 ]
     [[ $output == *"still not found"*jq* ]]
+}
+
+@test "a package that is only welcome may fail to come" {
+    fake python3 'exit 1'
+    export SYSTEM_PYTHON=false
+    deps check
+    [ "$status" = 0 ]
+    fake apt-get "echo \"\$*\" >>$log; exit 100"
+    deps check
+    [ "$status" = 0 ]
+    grep -q 'install.* python3-numpy$' "$log"
 }
 
 @test "no apt: a list with reasons and exit 1" {
