@@ -35,7 +35,7 @@ static inline uint64_t fnv_bytes(uint64_t h, const void *data, size_t len) {
     return h;
 }
 
-/* FNV-1a in steps of 8 bytes (little endian), for megabytes; the rest byte by byte. */
+/* The same idea in steps of 8 bytes (little endian), for megabytes. */
 static inline uint64_t fnv_words(uint64_t h, const void *data, size_t len) {
     const unsigned char *p = data;
 
@@ -143,20 +143,19 @@ static inline void min_max(const float *x, int n, float *lo, float *hi) {
     }
 }
 
-/* Index of the table entry nearest to x (ties: the first). */
-static inline int nearest(const int8_t table[16], float x) {
-    int best = 0;
+/* Index of the entry of an ascending table of n that is nearest to x (ties: the lower one). */
+static inline int nearest(const int8_t *table, int n, float x) {
+    int at = 0;
 
-    for (int i = 1; i < 16; i++)
-        if (fabsf(x - (float)table[i]) < fabsf(x - (float)table[best]))
-            best = i;
-    return best;
+    for (int i = 1; i < n; i++)
+        at += x > (float)(table[i - 1] + table[i]) * 0.5f;
+    return at;
 }
 
 static const int8_t iq4_values[16] = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
 };
-static const int8_t fp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const int8_t fp4_values[8] = {0, 1, 2, 3, 4, 6, 8, 12};  /* twice E2M1; bit 3 negates */
 
 /* ---- blocks of 32 ------------------------------------------------------------------------ */
 
@@ -216,7 +215,7 @@ static inline void quantize_iq4_nl(const float *x, uint8_t *b) {
     int q[32];
 
     for (int j = 0; j < 32; j++)
-        q[j] = nearest(iq4_values, d != 0 ? x[j] / d : 0);
+        q[j] = nearest(iq4_values, 16, d != 0 ? x[j] / d : 0);
     put_nibbles(b + 2, q);
 }
 
@@ -230,8 +229,10 @@ static inline void quantize_mxfp4(const float *x, uint8_t *b) {
     for (; 12 * d < max && e < 254; e++)
         d *= 2;
     b[0] = (uint8_t)e;
-    for (int j = 0; j < 32; j++)
-        q[j] = nearest(fp4_values, x[j] / d);
+    for (int j = 0; j < 32; j++) {
+        q[j] = nearest(fp4_values, 8, fabsf(x[j]) / d);
+        q[j] |= q[j] && x[j] < 0 ? 8 : 0;
+    }
     put_nibbles(b + 1, q);
 }
 
@@ -378,7 +379,7 @@ static inline void quantize_iq4_xs(const float *x, uint8_t *b) {
         high |= (sc + 32) >> 4 << 2 * i;
         b[4 + i / 2] |= (uint8_t)(((sc + 32) & 15) << i % 2 * 4);
         for (int j = 0; j < 32; j++)
-            q[j] = nearest(iq4_values, step != 0 ? x[i * 32 + j] / step : 0);
+            q[j] = nearest(iq4_values, 16, step != 0 ? x[i * 32 + j] / step : 0);
         put_nibbles(b + 8 + i * 16, q);
     }
     b[2] = (uint8_t)high;
