@@ -113,6 +113,30 @@ static void defaults_stand_where_nothing_fits(void) {
     buf_free(&f.bytes);
 }
 
+static void array_elements_are_clamped(void) {
+    struct raw r = {0};
+    struct raw_file f;
+    struct err e;
+    const double x[6] = {1e300, -1e300, NAN, INFINITY, -2.9, 2.9};
+    const int64_t want[6] = {INT64_MAX, INT64_MIN, 0, INT64_MAX, -2, 2};
+    buf_add(raw_array(&r, "x", 12, 6), x, sizeof x);
+    raw_int(&r, "u", 10, 8, UINT64_MAX);
+    raw_put_str(&r, "s", "7");
+    raw_finish(&r, &f);
+    struct gguf *g = open_bytes(&f.bytes, &e);
+    struct gguf_value v;
+    CHECK_INT(gguf_value(g, "x", &v), 0);
+    for (uint64_t i = 0; i < 6; i++)
+        CHECK_INT(gguf_array_int(&v, i), want[i]);
+    CHECK_INT(gguf_value(g, "u", &v), 0);
+    CHECK_INT(gguf_array_int(&v, 0), INT64_MAX);
+    CHECK_INT(gguf_value(g, "s", &v), 0);
+    CHECK_INT(gguf_array_int(&v, 0), 0);
+    CHECK_NEAR(gguf_array_float(&v, 0), 0, 0);
+    gguf_close(g);
+    buf_free(&f.bytes);
+}
+
 static void tensors_are_found(void) {
     struct raw_file f;
     struct err e;
@@ -596,6 +620,7 @@ static void long_arrays_are_cheap_to_ask(void) {
 int main(void) {
     RUN(values_are_read);
     RUN(defaults_stand_where_nothing_fits);
+    RUN(array_elements_are_clamped);
     RUN(tensors_are_found);
     RUN(types_have_sizes);
     RUN(every_cut_is_refused);

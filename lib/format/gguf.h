@@ -65,7 +65,8 @@ double gguf_float(const struct gguf *g, const char *key, double def);
 int gguf_bool(const struct gguf *g, const char *key, int def);
 /* A string; NUL-terminated copy owned by g. */
 const char *gguf_str(const struct gguf *g, const char *key, const char *def);
-/* Element i of an array (no check beyond i < n). */
+/* Element i of an array (no check beyond i < n). As an integer a fraction is cut and what does not
+ * fit becomes INT64_MAX or INT64_MIN; strings and NaN are 0. */
 int64_t gguf_array_int(const struct gguf_value *v, uint64_t i);
 double gguf_array_float(const struct gguf_value *v, uint64_t i);
 /* Strings lie one after another: walks all of them into out[n]. */

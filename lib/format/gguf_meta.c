@@ -116,8 +116,13 @@ static int get_float(const struct gguf_value *v, uint64_t i, double *out) {
 }
 
 int64_t gguf_array_int(const struct gguf_value *v, uint64_t i) {
-    int64_t n = 0;
-    return get_int(v, i, &n) == 0 ? n : 0;
+    int64_t n;
+    double f;
+    if (get_int(v, i, &n) == 0)
+        return n;
+    if (get_float(v, i, &f) || isnan(f))
+        return 0;
+    return f >= 0x1p63 ? INT64_MAX : f < -0x1p63 ? INT64_MIN : (int64_t)f;
 }
 
 double gguf_array_float(const struct gguf_value *v, uint64_t i) {
