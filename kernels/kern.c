@@ -52,7 +52,7 @@ struct variant {
 static const struct variant variants[] = {
     {KERN_TABLE(ref, ref, "portable C"), has_ref, ""},
     {KERN_TABLE(avx2, ref, "AVX2, FMA, F16C"), has_avx2, "this CPU lacks AVX2, FMA or F16C"},
-    {KERN_TABLE(avx512, ref, "AVX-512 F BW VL DQ VNNI VBMI"), has_avx512,
+    {KERN_TABLE(avx512, avx512, "AVX-512 F BW VL DQ VNNI VBMI"), has_avx512,
      "this CPU lacks AVX-512 F, BW, VL, DQ, VNNI or VBMI"},
 };
 #define VARIANTS ((int)(sizeof variants / sizeof variants[0]))
