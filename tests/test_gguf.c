@@ -272,6 +272,35 @@ static void absurd_counts_are_refused(void) {
     }
 }
 
+/* A large file has room for counts that are absurd all the same. It has a hole for most of its
+ * bytes. */
+static void large_files_cannot_ask_for_much(void) {
+    static const struct {
+        uint64_t tensors, pairs;
+        const char *words;
+    } t[] = {
+        {0, 100000000, "100000000 keys: more than any model has (1048576)"},
+        {50000000, 0, "50000000 tensors: more than any model has (1048576)"},
+        {0, 1, "a text of 1000000000 bytes, at most 268435456 are expected"},
+    };
+    char *path = scratch_path("large.gguf");
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct raw r = {0};
+        struct raw_file f;
+        struct err e = {{0}};
+        raw_u64(raw_key(&r, "text", 8), 1000000000);
+        raw_finish_as(&r, &f, 3, t[i].tensors, t[i].pairs, 0);
+        scratch_write(path, f.bytes.data, f.bytes.len);
+        CHECK_INT(truncate(path, 3000000000), 0);
+        CHECK(!gguf_open(path, &e));
+        if (!strstr(e.text, t[i].words))
+            CHECK_STR(e.text, t[i].words);
+        buf_free(&f.bytes);
+    }
+    remove(path);
+    free(path);
+}
+
 static void bad_values_are_refused(void) {
     struct raw r = {0};
     raw_key(&r, "k", 13);
@@ -626,6 +655,7 @@ int main(void) {
     RUN(every_cut_is_refused);
     RUN(other_files_are_refused);
     RUN(absurd_counts_are_refused);
+    RUN(large_files_cannot_ask_for_much);
     RUN(bad_values_are_refused);
     RUN(bad_tensors_are_refused);
     RUN(overlaps_are_refused);

@@ -1,4 +1,6 @@
-/* test_zio.c - zstd and plain streams: round trips, lines, pipes, damage, full disks; npy headers */
+/* test_zio.c - zstd and plain streams: round trips, lines, pipes, damage, full disks; headers of
+ * NumPy arrays
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -406,7 +408,8 @@ static void npy_headers_follow_the_format(void) {
         {"'<i8'", 1, {7, 0, 0}, "{'descr': '<i8', 'fortran_order': False, 'shape': (7,), }"},
         {"'<f8'", 0, {0, 0, 0}, "{'descr': '<f8', 'fortran_order': False, 'shape': (), }"},
         {"[('a', '<u4'), ('b', '<i2', (6, 2))]", 1, {0, 0, 0},
-         "{'descr': [('a', '<u4'), ('b', '<i2', (6, 2))], 'fortran_order': False, 'shape': (0,), }"},
+         "{'descr': [('a', '<u4'), ('b', '<i2', (6, 2))], 'fortran_order': False, "
+         "'shape': (0,), }"},
         {wide.data, 1, {1, 0, 0}, "{'descr': [('field0', '<f4'), "},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {

@@ -30,6 +30,10 @@
  * name, no dimensions) can take: what bounds their counts. */
 #define MIN_PAIR_BYTES (8 + 4 + 1)
 #define MIN_TENSOR_BYTES (8 + 4 + 4 + 8)
+/* What no model comes near, so that a large file cannot make us ask for absurd amounts either. */
+#define MAX_PAIRS (1 << 20)
+#define MAX_TENSORS (1 << 20)
+#define MAX_TEXT (1 << 28)
 #define SHOWN_NAME 80            /* bytes of a name in a message */
 
 /* A cursor over one part, and where it is in words. */
@@ -164,6 +168,8 @@ static int read_pairs(struct reader *r, struct gguf_part *p, uint64_t count) {
         if (pair->value.type == GGUF_STRING && !pair->value.is_array) {
             struct gguf_string s;
             gguf_array_strs(&pair->value, &s);
+            if (s.len > MAX_TEXT)
+                return refuse(r, "a text of %zu bytes, at most %d are expected", s.len, MAX_TEXT);
             pair->text = mem_strndup(s.data, s.len);
         }
         p->pairs = i + 1;
@@ -312,6 +318,16 @@ static int read_tensors(struct reader *r, struct gguf *g, int part, uint64_t cou
 
 /* ---- one file --------------------------------------------------------------------------- */
 
+static int check_count(const struct reader *r, uint64_t n, const char *what, size_t least_bytes,
+                       uint64_t max) {
+    if (n > left(r) / least_bytes)
+        return refuse(r, "%" PRIu64 " %s cannot fit the %zu bytes that are left", n, what,
+                      left(r));
+    if (n > max)
+        return refuse(r, "%" PRIu64 " %s: more than any model has (%" PRIu64 ")", n, what, max);
+    return 0;
+}
+
 static int read_header(struct reader *r, struct gguf_part *p, uint64_t *tensors,
                        uint64_t *pairs) {
     char magic[4];
@@ -330,13 +346,8 @@ static int read_header(struct reader *r, struct gguf_part *p, uint64_t *tensors,
         return refuse(r, "GGUF version %" PRIu32 ": versions 2 and 3 are read", p->version);
     if (take_u64(r, tensors, "the tensor count") || take_u64(r, pairs, "the key count"))
         return -1;
-    if (*pairs > left(r) / MIN_PAIR_BYTES)
-        return refuse(r, "%" PRIu64 " keys cannot fit the %zu bytes that are left", *pairs,
-                       left(r));
-    if (*tensors > left(r) / MIN_TENSOR_BYTES)
-        return refuse(r, "%" PRIu64 " tensors cannot fit the %zu bytes that are left", *tensors,
-                       left(r));
-    return 0;
+    return check_count(r, *pairs, "keys", MIN_PAIR_BYTES, MAX_PAIRS) ||
+           check_count(r, *tensors, "tensors", MIN_TENSOR_BYTES, MAX_TENSORS) ? -1 : 0;
 }
 
 /* Reads part number `part` of g, whose name, data and len are set. */

@@ -23,7 +23,7 @@ void jsonw_close(struct buf *b, char bracket);
 void jsonw_str(struct buf *b, const char *key, const char *s);          /* s NULL: null */
 void jsonw_strn(struct buf *b, const char *key, const char *s, size_t len);
 void jsonw_int(struct buf *b, const char *key, int64_t v);
-void jsonw_float(struct buf *b, const char *key, double v);             /* shortest that reads back */
+void jsonw_float(struct buf *b, const char *key, double v);     /* shortest that reads back */
 void jsonw_float_digits(struct buf *b, const char *key, double v, int digits);  /* %.{digits}g */
 void jsonw_bool(struct buf *b, const char *key, int v);
 void jsonw_raw(struct buf *b, const char *key, const char *json);
