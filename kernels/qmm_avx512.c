@@ -17,6 +17,8 @@
 
 #define TILE 6
 #define FEW 4                   /* columns up to which unpacking in registers is faster */
+#define MOST 64                 /* columns from which rows go round inside a stretch */
+#define AHEAD 8192              /* bytes from the weights in use to those being fetched */
 #define STRETCH 16              /* runs of 32 along k unpacked at once; a multiple of 8 */
 
 /* ---- activations ------------------------------------------------------------------------ */
@@ -76,14 +78,16 @@ INLINE void run_32(int type, int columns, const uint8_t *p, const struct unpack 
                    const struct qmm_x *const *x, int64_t at, __m512 *acc) {
     __m512i even[FEW];
     __m512i odd[FEW];
+UNROLL
     for (int c = 0; c < columns; c++) {
         even[c] = start(type, x[c][at].start);
         odd[c] = _mm512_setzero_si512();
     }
-#pragma GCC unroll 8
+UNROLL
     for (int i = 0; i < 8; i += 2) {
         __m512i v = unpack_values(type, p, run, i);
         __m512i w = unpack_values(type, p, run, i + 1);
+UNROLL
         for (int c = 0; c < columns; c++) {
             even[c] = _mm512_dpbusd_epi32(even[c], v, broadcast_q(&x[c][at], i));
             odd[c] = _mm512_dpbusd_epi32(odd[c], w, broadcast_q(&x[c][at], i + 1));
@@ -91,6 +95,7 @@ INLINE void run_32(int type, int columns, const uint8_t *p, const struct unpack 
     }
     __m512 s = unpack_scale(type, u, run);
     __m512 m = unpack_has_min(type) ? unpack_min(type, u, run) : s;
+UNROLL
     for (int c = 0; c < columns; c++) {
         __m512 sum = _mm512_cvtepi32_ps(_mm512_add_epi32(even[c], odd[c]));
         acc[c] = _mm512_fmadd_ps(sum, _mm512_mul_ps(s, _mm512_set1_ps(x[c][at].s)), acc[c]);
@@ -103,16 +108,19 @@ INLINE void run_32(int type, int columns, const uint8_t *p, const struct unpack 
 INLINE void run_16(int type, int columns, const uint8_t *p, const struct unpack *u, int run,
                    int half, const struct qmm_x *const *x, int64_t at, __m512 *acc) {
     __m512i sum[FEW];
+UNROLL
     for (int c = 0; c < columns; c++)
         sum[c] = start(type, x[c][at].start2[half]);
-#pragma GCC unroll 4
+UNROLL
     for (int i = 0; i < 4; i++) {
         __m512i w = unpack_values(type, p, run, 4 * half + i);
+UNROLL
         for (int c = 0; c < columns; c++)
             sum[c] = _mm512_dpbusd_epi32(sum[c], w, broadcast_q(&x[c][at], 4 * half + i));
     }
     __m512 s = unpack_scale(type, u, 2 * run + half);
     __m512 m = unpack_has_min(type) ? unpack_min(type, u, 2 * run + half) : s;
+UNROLL
     for (int c = 0; c < columns; c++) {
         acc[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[c]),
                                  _mm512_mul_ps(s, _mm512_set1_ps(x[c][at].s)), acc[c]);
@@ -121,25 +129,37 @@ INLINE void run_16(int type, int columns, const uint8_t *p, const struct unpack 
     }
 }
 
+/* The lines that a run of the block AHEAD bytes further takes up. Unrolled blocks touch lines in an
+ * order that the hardware's own prefetching follows badly: K-quants stream twice as fast so. */
+INLINE void prefetch_run(int type, const uint8_t *p, int run) {
+    int step = unpack_bytes(type) / unpack_runs(type);
+UNROLL
+    for (int at = run * step; at < (run + 1) * step; at += 64)
+        _mm_prefetch((const char *)p + AHEAD + at, _MM_HINT_T0);
+}
+
 /* All panels of the job times columns [c0, c0 + columns). */
 INLINE void few_columns(int type, int columns, const struct qmm_job *j, int c0) {
     const struct qmm_x *x[FEW];
     float *y[FEW];
     int runs = unpack_runs(type);
     const uint8_t *p = j->w;
+UNROLL
     for (int c = 0; c < columns; c++) {
         x[c] = qmm_job_x(j, c0 + c);
         y[c] = qmm_job_y(j, c0 + c);
     }
     for (int64_t row = 0; row < j->rows; row += KERN_PANEL) {
         __m512 acc[FEW];
+UNROLL
         for (int c = 0; c < columns; c++)
             acc[c] = _mm512_setzero_ps();
         for (int64_t at = 0; at < j->cols / 32; at += runs, p += unpack_bytes(type)) {
             struct unpack u;
             unpack_open(type, p, &u);
-#pragma GCC unroll 8
+UNROLL
             for (int run = 0; run < runs; run++) {
+                prefetch_run(type, p, run);
                 if (unpack_group(type) == 32) {
                     run_32(type, columns, p, &u, run, x, at + run, acc);
                 } else {
@@ -148,6 +168,7 @@ INLINE void few_columns(int type, int columns, const struct qmm_job *j, int c0) 
                 }
             }
         }
+UNROLL
         for (int c = 0; c < columns; c++)
             _mm512_mask_storeu_ps(y[c] + row, row_mask(j->rows - row), acc[c]);
     }
@@ -179,11 +200,13 @@ INLINE void unpack_panel(int type, const uint8_t *p, int panel, int64_t n, __m51
     for (int64_t at = 0; at < n; at += runs, p += unpack_bytes(type)) {
         struct unpack u;
         unpack_open(type, p, &u);
-#pragma GCC unroll 8
+UNROLL
         for (int run = 0; run < runs; run++, out += run_vectors(group, has_min)) {
-#pragma GCC unroll 8
+            prefetch_run(type, p, run);
+UNROLL
             for (int i = 0; i < 8; i++)
                 out[2 * i + panel] = unpack_values(type, p, run, i);
+UNROLL
             for (int g = 0; g < groups; g++) {
                 __m512 *scale = (__m512 *)(out + 16);
                 scale[2 * g + panel] = unpack_scale(type, &u, groups * run + g);
@@ -201,26 +224,27 @@ INLINE void tile_group(int has_min, int columns, int group, int half, const __m5
                        __m512 (*acc)[2]) {
     __m512i sum[TILE][2];
     int first = half * 4;
-#pragma GCC unroll 8
+UNROLL
     for (int c = 0; c < columns; c++) {
         int32_t n = group == 32 ? x[c][at].start : x[c][at].start2[half];
         sum[c][0] = sum[c][1] = has_min ? _mm512_setzero_si512() : _mm512_set1_epi32(n);
     }
-#pragma GCC unroll 8
+UNROLL
     for (int i = first; i < first + group / 4; i++) {
         __m512i w0 = w[2 * i];
         __m512i w1 = w[2 * i + 1];
-#pragma GCC unroll 8
+UNROLL
         for (int c = 0; c < columns; c++) {
             __m512i q = broadcast_q(&x[c][at], i);
             sum[c][0] = _mm512_dpbusd_epi32(sum[c][0], w0, q);
             sum[c][1] = _mm512_dpbusd_epi32(sum[c][1], w1, q);
         }
     }
-#pragma GCC unroll 8
+UNROLL
     for (int c = 0; c < columns; c++) {
         __m512 xs = _mm512_set1_ps(x[c][at].s);
         __m512 xm = _mm512_set1_ps(group == 32 ? x[c][at].sum : x[c][at].sum2[half]);
+UNROLL
         for (int p = 0; p < 2; p++) {
             acc[c][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[c][p]),
                                         _mm512_mul_ps(s[p], xs), acc[c][p]);
@@ -237,6 +261,7 @@ INLINE void tile(int group, int has_min, int columns, const __m512i *w, int64_t 
     const struct qmm_x *x[TILE];
     __mmask16 mask0 = row_mask(rows);
     __mmask16 mask1 = row_mask(rows - KERN_PANEL);
+UNROLL
     for (int c = 0; c < columns; c++) {
         x[c] = columns_x[c];
         acc[c][0] = first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask0, y[c]);
@@ -251,6 +276,7 @@ INLINE void tile(int group, int has_min, int columns, const __m512i *w, int64_t 
             tile_group(has_min, columns, 16, 1, w, s + 2, s + 6, x, at, acc);
         }
     }
+UNROLL
     for (int c = 0; c < columns; c++) {
         _mm512_mask_storeu_ps(y[c], mask0, acc[c][0]);
         _mm512_mask_storeu_ps(y[c] + KERN_PANEL, mask1, acc[c][1]);
@@ -288,6 +314,7 @@ static void all_tiles(tile_fn *const *fns, const struct qmm_job *j, const __m512
         int columns = j->n - c0 < TILE ? j->n - c0 : TILE;
         const struct qmm_x *x[TILE];
         float *y[TILE];
+UNROLL
         for (int c = 0; c < columns; c++) {
             x[c] = qmm_job_x(j, c0 + c) + run;
             y[c] = qmm_job_y(j, c0 + c) + row;
@@ -302,18 +329,25 @@ INLINE void many(int type, const struct qmm_job *j) {
     tile_fn *const *fns = group == 32 ? has_min ? tile_32_min : tile_32
                                       : has_min ? tile_16_min : tile_16;
     int64_t runs = j->cols / 32;
-    size_t panel_bytes = (size_t)(runs / unpack_runs(type)) * (size_t)unpack_bytes(type);
+    size_t run_bytes = (size_t)(unpack_bytes(type) / unpack_runs(type));
+    size_t panel_bytes = (size_t)runs * run_bytes;
+    /* With many columns, their part of a stretch stays in the cache for all rows; with fewer the
+     * weights are better read in order. */
+    int64_t rows = j->n > MOST ? j->rows : 2 * KERN_PANEL;
     __m512i *w = j->scratch;
-    for (int64_t run = 0; run < runs; run += STRETCH) {
-        int64_t n = runs - run < STRETCH ? runs - run : STRETCH;
-        const uint8_t *p = j->w + (size_t)(run / unpack_runs(type)) * (size_t)unpack_bytes(type);
-        for (int64_t row = 0; row < j->rows; row += 2 * KERN_PANEL, p += 2 * panel_bytes) {
-            unpack_panel(type, p, 0, n, w);
-            /* a last panel alone is computed twice and stored once */
-            unpack_panel(type, row + KERN_PANEL < j->rows ? p + panel_bytes : p, 1, n, w);
-            all_tiles(fns, j, w, run, n, row);
+    for (int64_t row0 = 0; row0 < j->rows; row0 += rows)
+        for (int64_t run = 0; run < runs; run += STRETCH) {
+            int64_t n = runs - run < STRETCH ? runs - run : STRETCH;
+            int64_t end = row0 + rows < j->rows ? row0 + rows : j->rows;
+            for (int64_t row = row0; row < end; row += 2 * KERN_PANEL) {
+                const uint8_t *p = j->w + (size_t)(row / KERN_PANEL) * panel_bytes +
+                                   (size_t)run * run_bytes;
+                unpack_panel(type, p, 0, n, w);
+                /* a last panel alone is computed twice and stored once */
+                unpack_panel(type, row + KERN_PANEL < j->rows ? p + panel_bytes : p, 1, n, w);
+                all_tiles(fns, j, w, run, n, row);
+            }
         }
-    }
 }
 
 /* ---- by type ---------------------------------------------------------------------------- */

@@ -9,7 +9,8 @@
 
 #include "kernels/qmm_avx512.h"
 
-#define INLINE static inline __attribute__((always_inline))
+/* One stream of weights is fetched so many bytes before its use. */
+#define AHEAD 8192
 
 /* sum += w[16 rows] * x for one word of x: a float, or a pair of bf16. */
 typedef __m512 float_step(__m512 sum, __m512i w, float x);
@@ -21,18 +22,22 @@ INLINE void float_tile(float_load *load, float_step *step, int unit, int panels,
                        const uint8_t *w, size_t panel_bytes, int64_t words, const float *x,
                        float *const *y, int64_t rows) {
     __m512 acc[QMM_FLOAT_TILE][2];
+UNROLL
     for (int c = 0; c < columns; c++)
         acc[c][0] = acc[c][1] = _mm512_setzero_ps();
     for (int64_t k = 0; k < words; k++, w += unit * KERN_PANEL, x += columns) {
+        if (panels == 1)
+            _mm_prefetch((const char *)w + AHEAD, _MM_HINT_T0);
         __m512i w0 = load(w);
         __m512i w1 = panels == 2 ? load(w + panel_bytes) : w0;
-#pragma GCC unroll 12
+UNROLL
         for (int c = 0; c < columns; c++) {
             acc[c][0] = step(acc[c][0], w0, x[c]);
             if (panels == 2)
                 acc[c][1] = step(acc[c][1], w1, x[c]);
         }
     }
+UNROLL
     for (int c = 0; c < columns; c++) {
         _mm512_mask_storeu_ps(y[c], row_mask(rows), acc[c][0]);
         if (panels == 2)
@@ -47,6 +52,7 @@ INLINE void float_rows(float_load *load, float_step *step, int unit, int panels,
     size_t panel_bytes = (size_t)words * (size_t)(unit * KERN_PANEL);
     const float *x = (const float *)j->x + c0 * words;
     float *y[QMM_FLOAT_TILE];
+UNROLL
     for (int c = 0; c < columns; c++)
         y[c] = qmm_job_y(j, c0 + c);
     for (int64_t row = 0; row < j->rows; row += panels * KERN_PANEL) {
@@ -54,6 +60,7 @@ INLINE void float_rows(float_load *load, float_step *step, int unit, int panels,
         /* a last panel alone stands in for its missing neighbour, which is not stored */
         size_t next = row + KERN_PANEL < j->rows ? panel_bytes : 0;
         float_tile(load, step, unit, panels, columns, w, next, words, x, y, j->rows - row);
+UNROLL
         for (int c = 0; c < columns; c++)
             y[c] += panels * KERN_PANEL;
     }

@@ -12,8 +12,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/kern.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include "kernels/qmm_avx512.h"
 
 /* Packed bytes of a field of n bytes: the fields before one give its place. */
 #define FIELD(n) ((n) * KERN_PANEL)
@@ -217,9 +216,8 @@ INLINE __m512 unpack_min(int type, const struct unpack *u, int g) {
 
 /* Four bits of every row's dword at bit `from`, spread over its four bytes, each at bit 4. */
 INLINE __m512i spread_bits(__m512i v, int from) {
-    uint64_t control = 0;
-    for (int i = 7; i >= 0; i--)
-        control = control << 8 | (uint64_t)((32 * (i / 4) + from + i % 4 - 4) & 63);
+    /* byte i takes the eight bits from 32 * (i / 4) + i % 4 + from - 4 on, modulo 64 */
+    uint64_t control = 0x2322212003020100 + 0x0101010101010101 * (uint64_t)(from + 60);
     return _mm512_multishift_epi64_epi8(_mm512_set1_epi64((long long)control), v);
 }
 
