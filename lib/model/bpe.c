@@ -31,7 +31,8 @@ static int is_pair(const char *merge, uint32_t merge_len, const char *text, uint
            !memcmp(merge + left + 1, text + left, right);
 }
 
-static void index_merges(struct strings *t) {
+static void index_merges(struct vocab *v) {
+    struct strings *t = &v->merge;
     struct buf b = {0};
     for (uint32_t i = 0; i < t->n; i++) {
         uint32_t len;
@@ -53,11 +54,13 @@ static void index_merges(struct strings *t) {
         }
         if (!t->slot[at].next)                  /* of equal merges the first counts */
             t->slot[at] = (struct strings_slot){h, i + 1};
+        if (v->escape_space)
+            pieces_note(v, b.data, left + right);
     }
     buf_free(&b);
 }
 
-static uint32_t rank(const struct vocab *v, const char *text, uint32_t left, uint32_t right) {
+static uint32_t rank_bpe(const struct vocab *v, const char *text, uint32_t left, uint32_t right) {
     const struct strings *t = &v->merge;
     if ((uint64_t)left + right >= t->longest)
         return MERGE_NONE;
@@ -86,7 +89,7 @@ static int read_merges(struct vocab *v, const struct gguf *g, int needed, struct
     free(s);
     if (r < 0)
         return err_set(err, "%s: %llu strings are too many", key, (unsigned long long)val.n);
-    index_merges(&v->merge);
+    index_merges(v);
     return 0;
 }
 
@@ -106,7 +109,7 @@ static int open_named(struct vocab *v, const struct gguf *g, const char *pre, st
     v->uni = mem_alloc(sizeof *v->uni);
     uniclass_fill(v->uni);
     v->pretok = pretok_new(pre, err);
-    if (!v->pretok || read_merges(v, g, strcmp(pre, "kimi-k2"), err) < 0)
+    if (!v->pretok)
         return -1;
     unsigned flags = pretok_flags(v->pretok);
     v->add_bos = (flags & PRETOK_ADD_BOS) != 0;
@@ -116,7 +119,7 @@ static int open_named(struct vocab *v, const struct gguf *g, const char *pre, st
     if (flags & PRETOK_KEEP_CASE)
         v->lowercase = 0;
     open_bytes(v);
-    return 0;
+    return read_merges(v, g, strcmp(pre, "kimi-k2"), err);
 }
 
 static int open_bpe(struct vocab *v, const struct gguf *g, struct err *err) {
@@ -137,22 +140,6 @@ static int open_raw(struct vocab *v, const struct gguf *g, struct err *err) {
 }
 
 /* ---- encoding -------------------------------------------------------------------------------- */
-
-static void add_pieces(struct encoding *e, const char *s, size_t len) {
-    const struct vocab *v = e->v;
-    const uint32_t *piece;
-    size_t n = merger_run(e->merger, v, s, len, rank, &piece);
-    for (size_t i = 0; i < n; s += piece[i++]) {
-        int32_t id = vocab_lookup(v, s, piece[i]);
-        if (id >= 0) {
-            ids_add(e->out, id);
-            continue;
-        }
-        for (uint32_t k = 0; k < piece[i]; k++)
-            if ((id = v->byte_id[(unsigned char)s[k]]) >= 0)
-                ids_add(e->out, id);
-    }
-}
 
 static int all_newlines(const char *s, size_t len) {
     while (len && s[len - 1] == '\n')
@@ -177,7 +164,7 @@ static void add_word(struct encoding *e, const char *s, size_t len) {
     if (id >= 0)
         ids_add(e->out, id);
     else
-        add_pieces(e, s, len);
+        pieces_add(e, s, len);
 }
 
 static void encode_words(struct encoding *e, const char *text, size_t len) {
@@ -225,6 +212,6 @@ static void encode_bpe(struct encoding *e, const char *text, size_t len, int aft
         encode_words(e, text, len);
 }
 
-const struct vocab_kind vocab_kind_bpe = {"gpt2", "gpt2", open_bpe, encode_bpe};
-const struct vocab_kind vocab_kind_bpe_white = {"whitespace", "gpt2", open_white, encode_bpe};
-const struct vocab_kind vocab_kind_bpe_raw = {"gemma4", "gpt2", open_raw, encode_bpe};
+const struct vocab_kind vocab_kind_bpe = {"gpt2", "gpt2", open_bpe, encode_bpe, rank_bpe};
+const struct vocab_kind vocab_kind_bpe_white = {"whitespace", "gpt2", open_white, encode_bpe, rank_bpe};
+const struct vocab_kind vocab_kind_bpe_raw = {"gemma4", "gpt2", open_raw, encode_bpe, rank_bpe};

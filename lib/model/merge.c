@@ -48,11 +48,6 @@ void merger_free(struct merger *m) {
     free(m);
 }
 
-/* Bytes of the character that a byte begins, from its high bits alone. */
-static size_t char_len(unsigned char c) {
-    return c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-}
-
 static void reserve(struct merger *m, size_t n) {
     if (n <= m->cap)
         return;
@@ -65,7 +60,7 @@ static size_t split_characters(struct merger *m, const char *text, size_t len) {
     reserve(m, len);
     size_t n = 0;
     for (size_t at = 0; at < len; n++) {
-        size_t step = char_len((unsigned char)text[at]);
+        size_t step = merger_character((unsigned char)text[at]);
         if (step > len - at)
             step = len - at;
         m->piece[n] = (struct piece){(uint32_t)at, (uint32_t)step, (uint32_t)n - 1,

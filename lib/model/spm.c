@@ -19,7 +19,7 @@ static uint32_t rank_of_score(float score) {
     return ~bits;
 }
 
-static uint32_t rank(const struct vocab *v, const char *text, uint32_t left, uint32_t right) {
+static uint32_t rank_spm(const struct vocab *v, const char *text, uint32_t left, uint32_t right) {
     int32_t id = vocab_lookup(v, text, (size_t)left + right);
     return id < 0 ? MERGE_NONE : rank_of_score(v->score[id]);
 }
@@ -46,6 +46,11 @@ static int open_spm(struct vocab *v, const struct gguf *g, struct err *err) {
     v->space_prefix = 1;
     v->escape_space = 1;
     open_bytes(v);
+    for (uint32_t i = 0; i < v->token.n; i++) {
+        uint32_t len;
+        const char *s = strings_at(&v->token, i, &len);
+        pieces_note(v, s, len);
+    }
     return 0;
 }
 
@@ -61,23 +66,7 @@ static void encode_spm(struct encoding *e, const char *text, size_t len, int aft
         else
             buf_addc(b, text[i]);
     }
-    const uint32_t *piece;
-    size_t n = merger_run(e->merger, v, b->data, b->len, rank, &piece);
-    const char *s = b->data;
-    for (size_t i = 0; i < n; s += piece[i++]) {
-        int32_t id = vocab_lookup(v, s, piece[i]);
-        if (id >= 0) {
-            ids_add(e->out, id);
-            continue;
-        }
-        for (uint32_t k = 0; k < piece[i]; k++) {
-            id = v->byte_id[(unsigned char)s[k]];
-            if (id < 0)
-                id = v->unk;
-            if (id >= 0)
-                ids_add(e->out, id);
-        }
-    }
+    pieces_add(e, b->data, b->len);
 }
 
-const struct vocab_kind vocab_kind_spm = {"llama", "llama", open_spm, encode_spm};
+const struct vocab_kind vocab_kind_spm = {"llama", "llama", open_spm, encode_spm, rank_spm};

@@ -33,7 +33,7 @@ int strings_copy(struct strings *t, const struct gguf_string *s, uint64_t n) {
     }
     t->off[n] = at;
     uint32_t slots = 16;
-    while (slots < 2 * t->n)
+    while (slots < t->n + t->n / 3)
         slots *= 2;
     t->mask = slots - 1;
     t->slot = mem_array(slots, sizeof *t->slot);

@@ -133,6 +133,9 @@ struct vocab *vocab_open(const struct gguf *g, struct err *err) {
     v->lowercase = gguf_bool(g, "tokenizer.ggml.normalizer.lowercase", v->lowercase);
     v->strip_accents = gguf_bool(g, "tokenizer.ggml.normalizer.strip_accents", v->lowercase);
     special_open(v, g);
+    for (int b = 0; v->kind == &vocab_kind_spm && b < 256; b++)
+        if (v->byte_id[b] < 0)
+            v->byte_id[b] = v->unk;
     return v;
 fail:
     err_prefix(err, "%s", gguf_path(g));
@@ -258,12 +261,14 @@ int vocab_encode(const struct vocab *v, const char *text, size_t len, int flags,
         e.split = pretok_work_new();
     if (flags & VOCAB_BOS && vocab_adds_bos(v))
         ids_add(ids, v->bos);
+    pieces_begin(&e, len);
     if (len)
         encode_parts(&e, text, len, flags & VOCAB_SPECIAL);
     if (flags & VOCAB_BOS && v->closing >= 0)
         ids_add(ids, v->closing);
     merger_free(e.merger);
     pretok_work_free(e.split);
+    free(e.memory);
     buf_free(&e.text);
     buf_free(&e.word);
     return 0;

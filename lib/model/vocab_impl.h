@@ -2,7 +2,7 @@
  *
  * vocab.c reads the file's arrays and drives an encoding; special.c knows which tokens are
  * special and finds them in a text; bpe.c, spm.c and wpm.c turn the text between them into ids;
- * detok.c goes back; merge.c is the loop that BPE and SentencePiece have in common.
+ * detok.c goes back; pieces.c and merge.c are what BPE and SentencePiece have in common.
  */
 #ifndef VOCAB_IMPL_H
 #define VOCAB_IMPL_H
@@ -35,6 +35,26 @@ static inline const char *strings_at(const struct strings *t, uint32_t i, uint32
 }
 uint32_t strings_hash(const char *s, size_t len);
 
+/* ---- merge.c ------------------------------------------------------------------------------- */
+
+#define MERGE_NONE UINT32_MAX
+
+/* Rank of joining text[0, left) with text[left, left + right); the lowest goes first, of equals
+ * the leftmost; MERGE_NONE: never. */
+struct vocab;
+typedef uint32_t merge_rank(const struct vocab *v, const char *text, uint32_t left,
+                            uint32_t right);
+/* Bytes of the character that a byte begins, from its high bits alone. */
+static inline size_t merger_character(unsigned char c) {
+    return c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
+struct merger *merger_new(void);
+void merger_free(struct merger *m);
+/* Splits text[len] into characters and joins neighbours until no rank is left. Returns how many
+ * pieces there are; (*piece)[i] is the length of the i-th. */
+size_t merger_run(struct merger *m, const struct vocab *v, const char *text, size_t len,
+                  merge_rank *rank, const uint32_t **piece);
+
 /* ---- the vocabulary ------------------------------------------------------------------------ */
 
 enum {                          /* kinds of token, as bits: a file's rules may combine them */
@@ -66,6 +86,7 @@ struct vocab {
     int split_white;            /* BPE over what whitespace separates, which is dropped */
     int lowercase, strip_accents;
     int32_t byte_id[256];       /* SentencePiece and raw BPE: <0xXX>; byte BPE: the lone byte */
+    uint8_t before_mark[256];   /* a token has a U+2581 after this byte, see pieces.c */
     struct special *special;
 };
 
@@ -75,6 +96,7 @@ struct encoding {
     struct ids *out;
     struct merger *merger;
     struct pretok_work *split;
+    struct memory *memory;
     struct buf text;            /* the fragment as the kind wants it */
     struct buf word;
 };
@@ -87,6 +109,7 @@ struct vocab_kind {
     /* Appends the ids of a piece of text without special tokens, len > 0. after_special: it
      * stands at the start or behind a special token. */
     void (*encode)(struct encoding *e, const char *text, size_t len, int after_special);
+    merge_rank *rank;
 };
 extern const struct vocab_kind vocab_kind_spm, vocab_kind_wpm;
 extern const struct vocab_kind vocab_kind_bpe, vocab_kind_bpe_white, vocab_kind_bpe_raw;
@@ -94,20 +117,14 @@ extern const struct vocab_kind vocab_kind_bpe, vocab_kind_bpe_white, vocab_kind_
 /* The token of s[len], -1 when there is none. */
 int32_t vocab_lookup(const struct vocab *v, const char *s, size_t len);
 
-/* ---- merge.c ------------------------------------------------------------------------------- */
+/* ---- pieces.c ------------------------------------------------------------------------------ */
 
-#define MERGE_NONE UINT32_MAX
-
-/* Rank of joining text[0, left) with text[left, left + right); the lowest goes first, of equals
- * the leftmost; MERGE_NONE: never. */
-typedef uint32_t merge_rank(const struct vocab *v, const char *text, uint32_t left,
-                            uint32_t right);
-struct merger *merger_new(void);
-void merger_free(struct merger *m);
-/* Splits text[len] into characters and joins neighbours until no rank is left. Returns how many
- * pieces there are; (*piece)[i] is the length of the i-th. */
-size_t merger_run(struct merger *m, const struct vocab *v, const char *text, size_t len,
-                  merge_rank *rank, const uint32_t **piece);
+/* Tells of a text that can come of a join: where it has marked spaces inside. */
+void pieces_note(struct vocab *v, const char *s, size_t len);
+/* Appends the ids of s[len], which joins neither what is before nor what is behind it. */
+void pieces_add(struct encoding *e, const char *s, size_t len);
+/* Before the first part of a text of len bytes. */
+void pieces_begin(struct encoding *e, size_t len);
 
 /* ---- special.c ------------------------------------------------------------------------------ */
 

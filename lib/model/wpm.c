@@ -86,4 +86,4 @@ static void encode_wpm(struct encoding *e, const char *text, size_t len, int aft
     flush(e);
 }
 
-const struct vocab_kind vocab_kind_wpm = {"bert", "bert", open_wpm, encode_wpm};
+const struct vocab_kind vocab_kind_wpm = {"bert", "bert", open_wpm, encode_wpm, NULL};
