@@ -392,6 +392,8 @@ static void init_curl(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+/* CURLOPT_NOSIGNAL stays off: libcurl then ignores SIGPIPE while it works, which a TLS connection
+ * that the server closes would raise. */
 static void set_up(struct transfer *t) {
     CURL *c = t->curl;
     int stall = t->opt->stall_s > 0 ? t->opt->stall_s : STALL_S;
@@ -403,7 +405,6 @@ static void set_up(struct transfer *t) {
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
     curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "llmutils/" LLMUTILS_VERSION);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);

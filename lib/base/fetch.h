@@ -23,8 +23,8 @@ struct fetch_options {
                              * ~/.cache/llmutils */
     const char *sha256;     /* 64 hex digits that the file must have, or NULL */
     int stall_s;            /* seconds without a byte after which it gives up; 0: 60 */
-    /* Called a few times a second, also while another process fetches the file: bytes so far and
-     * in all (-1 unknown). A non-zero return cancels. May be NULL. */
+    /* Called often, also while another process fetches the file: bytes so far and in all (-1
+     * unknown). A non-zero return cancels. May be NULL. */
     int (*progress)(void *arg, int64_t done, int64_t total);
     void *arg;
 };
