@@ -104,9 +104,8 @@ void check_stream(FILE *f, const char *path) {
 }
 
 int common_finish(int status) {
-    errno = 0;
     check_stream(stdout, "-");
-    if (fclose(stdout) && errno != EBADF)
+    if (fclose(stdout))
         die("stdout: %s", strerror(errno));
     return status;
 }

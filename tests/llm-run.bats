@@ -475,9 +475,24 @@ PY
     # Not one token was run twice.
     jq -es '(map(select(.type == "step") | .tokens) | add)
             == (map(select(.type == "request")) | .[1].input_length + .[1].output_length - 1)' "$T/t"
-    # The second turn answers as if all had been said at once.
-    one=$(sed -n 1p "$T/out" | jq -r .text)
-    [ -n "$one" ]
+}
+
+@test "a turn of --chat answers as if all had been said at once" {
+    printf 'hello\nwho are you?\n' |
+        greedy --chat --chat-template chatml --json --logprobs -n 8 >"$T/out"
+    ids() { "$RUN" -m "$M" --tokenize --special --json; }
+    first=$(printf '<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n' | ids)
+    second=$(printf '<|im_end|>\n<|im_start|>user\nwho are you?<|im_end|>\n<|im_start|>assistant\n' |
+        ids)
+    jq -sc --argjson a "$first" --argjson b "$second" \
+        '{prompt: ([0] + $a + (.[0].logprobs | map(.token)) + $b)}' "$T/out" >"$T/in"
+    [ "$(greedy --jsonl -n 8 <"$T/in" | jq .text)" = "$(sed -n 2p "$T/out" | jq .text)" ]
+}
+
+@test "Ctrl-C ends a reply of --chat, not the program" {
+    printf 'hello\n' | timeout --preserve-status -s INT 3 "$RUN" -m "$M" -q --ignore-eos --json \
+        --chat --chat-template chatml -c 200000 >"$T/out"
+    jq -e '.stop == "interrupted" and .output_length > 0' "$T/out"
 }
 
 @test "--chat forgets on /clear, ends on /exit" {
@@ -553,7 +568,7 @@ PY
 @test "a reader that goes away ends it silently" {
     for args in "-p x -n 900" "-p x -n 900 --trace -" "--jsonl -f $PROMPTS -n 200"; do
         # shellcheck disable=SC2086
-        { "$RUN" -m "$M" -q $args 2>"$T/err"; echo $? >"$T/status"; } | head -c 20 >/dev/null
+        { "$RUN" -m "$M" -q $args 2>"$T/err" || echo $? >"$T/status"; } | head -c 20 >/dev/null
         [ ! -s "$T/err" ]
         [ "$(cat "$T/status")" = 141 ]
     done
