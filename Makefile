@@ -27,10 +27,10 @@ WARN += -Werror
 endif
 # Contraction off: a multiply-add is fused only where the code says so, hence the same bits from
 # every variant.
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DLLMUTILS_VERSION='"$(VERSION)"' -I. $(WARN) -fopenmp \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DLLMUTILS_VERSION='"$(VERSION)"' -I. $(WARN) -pthread \
              -ffp-contract=off -fno-math-errno $(SAN) $(CPPFLAGS) $(CFLAGS)
 LIBS = -lzstd -lcjson -lcurl -lpcre2-8 -lm -lpthread
-ALL_LDFLAGS = -fopenmp -Wl,--as-needed $(SAN) $(LDFLAGS)
+ALL_LDFLAGS = -pthread -Wl,--as-needed $(SAN) $(LDFLAGS)
 
 # What follows the last underscore of a file's name decides its instruction set. Everything else
 # is built for any processor of the architecture; a variant is chosen when the program starts.

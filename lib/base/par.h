@@ -1,4 +1,4 @@
-/* par.h - a team of threads that runs one function at a time (OpenMP underneath)
+/* par.h - a team of threads that runs one function at a time (POSIX threads)
  *
  *     struct par *p = par_new(2);
  *     par_run(p, fn, arg);        // fn(arg, 0, 2) and fn(arg, 1, 2), returns when both are done
