@@ -60,9 +60,9 @@ static inline int attn_width(int dv) {
     return (dv + 15) / 16 * 16;
 }
 
-/* Scores [tile][64], and a block's K [dk][64] and V [64][width] as floats. */
+/* Scores [tile][64], a block's K [dk][64] and V [64][width] as floats, and V's scales. */
 static inline size_t attn_room_floats(int dk, int dv) {
-    return (size_t)KERN_KV_BLOCK * (size_t)(ATTN_TILE + dk + attn_width(dv));
+    return (size_t)KERN_KV_BLOCK * (size_t)(ATTN_TILE + dk + attn_width(dv) + (dv + 31) / 32);
 }
 
 /* Bytes of the K or of the V of one head in a block; d = dk or dv. */

@@ -16,44 +16,77 @@
 
 #define ALWAYS static inline __attribute__((always_inline))
 
-/* From so many queries on, a block of F16 is converted once to floats instead of in every group
- * of ATTN_ROWS. */
-#define CONVERT 13
+/* Up to so many queries a block of F16 or Q8_0 is used as it stands in the cache, and converted
+ * anew in every group of ATTN_ROWS; beyond, it is converted to floats once. */
+#define DIRECT_HALVES 12
+#define DIRECT_BYTES 8
 
 /* ---- products --------------------------------------------------------------------------- */
 
-/* The right side of a product: floats or halves, `ld` elements from one row to the next. */
+/* What the right side of a product is made of. Bytes have a scale for 32 rows of one lane (K), or
+ * for 32 lanes of one row (V). */
+enum kind { FLOATS, HALVES, BYTES_K, BYTES_V, KINDS };
+
 struct right {
+    enum kind kind;
     const void *data;
-    int64_t ld;
-    int half;
+    int64_t ld;                 /* elements from one row to the next */
+    const uint16_t *k_scale;    /* [rows / 32][64] */
+    const float *v_scale;       /* [rows][ld / 32] */
+    const char *ahead;          /* memory that is wanted next, see product */
 };
 
-ALWAYS v16 right_load(const void *data, int64_t i, int half) {
-    return half ? v16_load_half((const uint16_t *)data + i) : v16_load((const float *)data + i);
+ALWAYS v16 right_load(enum kind kind, const void *data, int64_t i) {
+    if (kind == FLOATS)
+        return v16_load((const float *)data + i);
+    return kind == HALVES ? v16_load_half((const uint16_t *)data + i)
+                          : v16_load_int8((const int8_t *)data + i);
 }
 
-/* c[rows][16 vecs] (+)= a[rows][steps] b[steps][16 vecs], steps in order. */
-ALWAYS void product(const float *a, int64_t lda, const void *b, int64_t ldb, int half, int steps,
-                    float *c, int64_t ldc, const int rows, const int vecs, int fresh) {
+/* c[rows][16 vecs] (+)= a[rows][steps] b, steps in order; b from (row, lane) on. What comes from
+ * the cache is read once, V after K after the next block's K, which the CPU does not foresee: every
+ * step fetches as many bytes ahead as it reads, and decoding runs at twice the speed. */
+ALWAYS void product(enum kind kind, const int rows, const int vecs, const int fresh,
+                    const float *a, int64_t lda, const struct right *b, int row, int lane,
+                    int steps, float *c, int64_t ldc) {
     v16 sum[ATTN_ROWS][ATTN_VECS];
+    v16 scale[ATTN_VECS];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vecs; v++)
             sum[r][v] = fresh ? v16_set1(0) : v16_load(c + r * ldc + 16 * v);
-    int64_t at = 0;
-    for (int i = 0; i < steps; i++, at += ldb) {
-        v16 right[ATTN_VECS];
+    const int line = kind == HALVES ? 128 : 64;
+    const char *ahead = kind == FLOATS ? NULL : b->ahead + (lane / 64 * 64 + row) * line;
+    const float *v_scale =
+        kind == BYTES_V ? b->v_scale + row * (b->ld / 32) + lane / 32 : NULL;
+    int64_t at = row * b->ld + lane;
+    const int group = kind == BYTES_K ? 32 : steps;
+    for (int g = 0; g < steps; g += group) {
 #pragma GCC unroll 8
-        for (int v = 0; v < vecs; v++)
-            right[v] = right_load(b, at + 16 * v, half);
+        for (int v = 0; v < vecs && kind == BYTES_K; v++)
+            scale[v] = v16_load_half(b->k_scale + 2 * g + lane + 16 * v);
+        for (int i = g; i < g + group; i++, at += b->ld) {
+            if (kind != FLOATS)
+                _mm_prefetch(ahead + i * line, _MM_HINT_T1);
+            if (kind == HALVES)
+                _mm_prefetch(ahead + i * line + 64, _MM_HINT_T1);
+            v16 right[ATTN_VECS];
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            v16 left = v16_set1(a[r * lda + i]);
+            for (int v = 0; v < vecs; v++) {
+                right[v] = right_load(kind, b->data, at + 16 * v);
+                if (kind == BYTES_K)
+                    right[v] = v16_mul(right[v], scale[v]);
+                if (kind == BYTES_V)
+                    right[v] = v16_mul(right[v], v16_set1(v_scale[i * (b->ld / 32) + v / 2]));
+            }
 #pragma GCC unroll 8
-            for (int v = 0; v < vecs; v++)
-                sum[r][v] = v16_fma(left, right[v], sum[r][v]);
+            for (int r = 0; r < rows; r++) {
+                v16 left = v16_set1(a[r * lda + i]);
+#pragma GCC unroll 8
+                for (int v = 0; v < vecs; v++)
+                    sum[r][v] = v16_fma(left, right[v], sum[r][v]);
+            }
         }
     }
 #pragma GCC unroll 8
@@ -63,37 +96,47 @@ ALWAYS void product(const float *a, int64_t lda, const void *b, int64_t ldb, int
             v16_store(c + r * ldc + 16 * v, sum[r][v]);
 }
 
-/* The same with the constants spelled out for each number of rows. */
-#define PRODUCT_CASE(n) \
+/* A product for each kind and width, with the constants spelled out for each number of rows. */
+typedef void product_fn(int rows, const float *a, int64_t lda, const struct right *b, int row,
+                        int lane, int steps, float *c, int64_t ldc);
+
+#define PRODUCT_CASE(kind, n, vecs, fresh) \
     case n: \
-        product(a, lda, b, ldb, half, steps, c, ldc, n, vecs, fresh); \
+        product(kind, n, vecs, fresh, a, lda, b, row, lane, steps, c, ldc); \
         break;
-
-ALWAYS void product_rows(int rows, const float *a, int64_t lda, const void *b, int64_t ldb,
-                         int half, int steps, float *c, int64_t ldc, const int vecs,
-                         int fresh) {
-    switch (rows) {
-        PRODUCT_CASE(1)
-        PRODUCT_CASE(2)
-        PRODUCT_CASE(3)
-        PRODUCT_CASE(4)
-        PRODUCT_CASE(5)
-        PRODUCT_CASE(6)
+#define PRODUCT(name, kind, vecs, fresh) \
+    static void name(int rows, const float *a, int64_t lda, const struct right *b, int row, \
+                     int lane, int steps, float *c, int64_t ldc) { \
+        switch (rows) { \
+            PRODUCT_CASE(kind, 1, vecs, fresh) \
+            PRODUCT_CASE(kind, 2, vecs, fresh) \
+            PRODUCT_CASE(kind, 3, vecs, fresh) \
+            PRODUCT_CASE(kind, 4, vecs, fresh) \
+            PRODUCT_CASE(kind, 5, vecs, fresh) \
+            PRODUCT_CASE(kind, 6, vecs, fresh) \
+        } \
     }
-}
-_Static_assert(ATTN_ROWS == 6, "cases of product_rows");
+_Static_assert(ATTN_ROWS == 6, "one case for each number of rows");
 
-#define PRODUCT(name, half, vecs, fresh) \
-    static void name(int rows, const float *a, int64_t lda, const void *b, int64_t ldb, \
-                     int steps, float *c, int64_t ldc) { \
-        product_rows(rows, a, lda, b, ldb, half, steps, c, ldc, vecs, fresh); \
-    }
-PRODUCT(score_float, 0, ATTN_VECS, 1)
-PRODUCT(score_half, 1, ATTN_VECS, 1)
-PRODUCT(value_float, 0, ATTN_VECS, 0)
-PRODUCT(value_half, 1, ATTN_VECS, 0)
-PRODUCT(value_float1, 0, 1, 0)
-PRODUCT(value_half1, 1, 1, 0)
+PRODUCT(score_floats, FLOATS, ATTN_VECS, 1)
+PRODUCT(score_halves, HALVES, ATTN_VECS, 1)
+PRODUCT(score_bytes, BYTES_K, ATTN_VECS, 1)
+PRODUCT(value_floats, FLOATS, ATTN_VECS, 0)
+PRODUCT(value_halves, HALVES, ATTN_VECS, 0)
+PRODUCT(value_bytes, BYTES_V, ATTN_VECS, 0)
+PRODUCT(value_floats1, FLOATS, 1, 0)
+PRODUCT(value_halves1, HALVES, 1, 0)
+PRODUCT(value_bytes1, BYTES_V, 1, 0)
+
+static product_fn *const score_of[KINDS] = {
+    [FLOATS] = score_floats, [HALVES] = score_halves, [BYTES_K] = score_bytes,
+};
+static product_fn *const value_of[KINDS] = {
+    [FLOATS] = value_floats, [HALVES] = value_halves, [BYTES_V] = value_bytes,
+};
+static product_fn *const value1_of[KINDS] = {
+    [FLOATS] = value_floats1, [HALVES] = value_halves1, [BYTES_V] = value_bytes1,
+};
 
 /* Rows of the next group when `left` are to be done: groups as equal as can be. */
 static int group_rows(int left) {
@@ -105,122 +148,104 @@ static int group_rows(int left) {
 static void scores(const float *q, int n, int dk, const struct right *k, float *s) {
     for (int r = 0, rows; r < n; r += rows) {
         rows = group_rows(n - r);
-        for (int t = 0; t < KERN_KV_BLOCK; t += 16 * ATTN_VECS) {
-            const float *a = q + (int64_t)r * dk;
-            float *c = s + r * KERN_KV_BLOCK + t;
-            if (k->half)
-                score_half(rows, a, dk, (const uint16_t *)k->data + t, k->ld, dk, c,
-                           KERN_KV_BLOCK);
-            else
-                score_float(rows, a, dk, (const float *)k->data + t, k->ld, dk, c,
-                            KERN_KV_BLOCK);
-        }
+        for (int t = 0; t < KERN_KV_BLOCK; t += 16 * ATTN_VECS)
+            score_of[k->kind](rows, q + (int64_t)r * dk, dk, k, 0, t, dk,
+                              s + r * KERN_KV_BLOCK + t, KERN_KV_BLOCK);
     }
 }
 
 /* o[n][width] += p[n][64] V over positions [t0, t1). */
 static void values(const float *p, int n, int t0, int t1, const struct right *v, float *o,
                    int width) {
-    int steps = t1 - t0;
     for (int r = 0, rows; r < n; r += rows) {
         rows = group_rows(n - r);
-        const float *a = p + r * KERN_KV_BLOCK + t0;
-        const uint16_t *halves = (const uint16_t *)v->data + t0 * v->ld;
-        const float *floats = (const float *)v->data + t0 * v->ld;
-        for (int e = 0; e < width;) {
-            float *c = o + (int64_t)r * width + e;
-            int wide = width - e >= 16 * ATTN_VECS;
-            if (v->half)
-                (wide ? value_half : value_half1)(rows, a, KERN_KV_BLOCK, halves + e, v->ld,
-                                                  steps, c, width);
-            else
-                (wide ? value_float : value_float1)(rows, a, KERN_KV_BLOCK, floats + e, v->ld,
-                                                    steps, c, width);
-            e += wide ? 16 * ATTN_VECS : 16;
+        for (int e = 0, wide; e < width; e += wide ? 16 * ATTN_VECS : 16) {
+            wide = width - e >= 16 * ATTN_VECS;
+            product_fn *fn = (wide ? value_of : value1_of)[v->kind];
+            fn(rows, p + r * KERN_KV_BLOCK + t0, KERN_KV_BLOCK, v, t0, e, t1 - t0,
+               o + (int64_t)r * width + e, width);
         }
     }
 }
 
-/* ---- blocks to floats ------------------------------------------------------------------- */
+/* ---- blocks of the cache ---------------------------------------------------------------- */
 
-/* n elements to floats at `to`; room for whole vectors. Without scales. */
-static void to_floats(int type, const void *from, int64_t n, float *to) {
-    for (int64_t i = 0; i < n; i += 16) {
-        int some = n - i < 16 ? (int)(n - i) : 16;
-        if (some < 16) {
-            float x[16] = {0};
-            uint16_t h[16] = {0};
-            if (type == KERN_F16) {
-                memcpy(h, (const uint16_t *)from + i, (size_t)some * sizeof *h);
-                v16_store(x, v16_load_half(h));
-            } else {
-                memcpy(x, (const float *)from + i, (size_t)some * sizeof *x);
-            }
-            v16_store(to + i, v16_load(x));
-        } else if (type == KERN_F16) {
-            v16_store(to + i, v16_load_half((const uint16_t *)from + i));
-        } else {
-            v16_store(to + i, v16_load((const float *)from + i));
+/* n elements of F32 or F16 as floats; `to` has room for whole vectors, which end in zeros. */
+static void to_floats(int type, const void *from, int n, float *to) {
+    for (int i = 0; i < n; i += 16) {
+        int some = n - i < 16 ? n - i : 16;
+        if (type == KERN_F32) {
+            v16_store(to + i, v16_load_n((const float *)from + i, some, 0));
+            continue;
         }
+        uint16_t h[16] = {0};
+        const uint16_t *halves = (const uint16_t *)from + i;
+        if (some < 16)
+            halves = memcpy(h, halves, (size_t)some * sizeof *h);
+        v16_store(to + i, v16_load_half(halves));
     }
 }
 
-/* Whether a head's K or V of d elements is used as it stands in the cache. */
-static int as_stored(const struct kern_kv *kv, int d, int is_v, int queries) {
-    if (kv->type == KERN_Q8_0 || (is_v && d % 16))
+/* Whether `queries` queries use K or V, rows of `width` elements, as it stands in the cache. */
+static int direct(int type, int width, int queries) {
+    if (width % 16)
         return 0;
-    return kv->type == KERN_F32 || queries < CONVERT;
+    return type == KERN_F32 || queries <= (type == KERN_F16 ? DIRECT_HALVES : DIRECT_BYTES);
 }
 
+/* K of a block for `queries` queries. */
 static struct right right_k(const struct kern_kv *kv, const char *k, int queries, float *room) {
-    struct right b = {k, KERN_KV_BLOCK, kv->type == KERN_F16};
-    if (as_stored(kv, kv->dk, 0, queries))
-        return b;
+    struct right b = {.data = k, .ld = KERN_KV_BLOCK,
+                      .kind = kv->type == KERN_F32 ? FLOATS : HALVES,
+                      .ahead = k + attn_head_bytes(kv->type, kv->dk)};
+    const int8_t *q = (const int8_t *)k;
+    int straight = direct(kv->type, KERN_KV_BLOCK, queries);
     if (kv->type == KERN_Q8_0) {
-        const int8_t *q = (const int8_t *)k;
-        const uint16_t *scale = (const uint16_t *)(const void *)(k + kv->dk * KERN_KV_BLOCK);
-        for (int t = 0; t < KERN_KV_BLOCK; t += 16) {
-            for (int g = 0; g < kv->dk / 32; g++) {
-                v16 d = v16_load_half(scale + g * KERN_KV_BLOCK + t);
-                for (int e = g * 32; e < g * 32 + 32; e++) {
-                    int i = e * KERN_KV_BLOCK + t;
-                    v16_store(room + i, v16_mul(v16_load_int8(q + i), d));
-                }
-            }
-        }
-    } else {
-        to_floats(kv->type, k, (int64_t)kv->dk * KERN_KV_BLOCK, room);
+        b.kind = BYTES_K;
+        b.k_scale = (const uint16_t *)(const void *)(k + kv->dk * KERN_KV_BLOCK);
     }
-    return (struct right){room, KERN_KV_BLOCK, 0};
+    if (straight)
+        return b;
+    for (int e = 0; e < kv->dk && kv->type == KERN_Q8_0; e++) {
+        for (int t = 0; t < KERN_KV_BLOCK; t += 16) {
+            v16 scale = v16_load_half(b.k_scale + e / 32 * KERN_KV_BLOCK + t);
+            int i = e * KERN_KV_BLOCK + t;
+            v16_store(room + i, v16_mul(v16_load_int8(q + i), scale));
+        }
+    }
+    if (kv->type == KERN_F16)
+        to_floats(KERN_F16, k, kv->dk * KERN_KV_BLOCK, room);
+    return (struct right){.kind = FLOATS, .data = room, .ld = KERN_KV_BLOCK};
 }
 
-static float half_to_float(uint16_t h) {
-    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(h)));
-}
-
-/* Positions [t0, t1) of V. */
+/* Positions [t0, t1) of V of a block. */
 static struct right right_v(const struct kern_kv *kv, const char *v, int t0, int t1, int queries,
-                            float *room) {
+                            const char *ahead, float *room) {
     int dv = kv->dv;
     int width = attn_width(dv);
-    if (as_stored(kv, dv, 1, queries))
-        return (struct right){v, dv, kv->type == KERN_F16};
-    for (int t = t0; t < t1; t++) {
-        float *to = room + t * width;
-        if (kv->type == KERN_Q8_0) {
-            const int8_t *q = (const int8_t *)v + t * dv;
-            const uint16_t *scale = (const uint16_t *)(const void *)(v + dv * KERN_KV_BLOCK) +
-                                    t * (dv / 32);
-            for (int e = 0; e < dv; e += 32) {
-                v16 d = v16_set1(half_to_float(scale[e / 32]));
-                v16_store(to + e, v16_mul(v16_load_int8(q + e), d));
-                v16_store(to + e + 16, v16_mul(v16_load_int8(q + e + 16), d));
-            }
-        } else {
-            to_floats(kv->type, v + (int64_t)t * dv * (kv->type == KERN_F16 ? 2 : 4), dv, to);
-        }
+    int straight = direct(kv->type, dv, queries);
+    if (kv->type != KERN_Q8_0) {
+        size_t row = (size_t)dv * (kv->type == KERN_F16 ? 2 : 4);
+        if (straight)
+            return (struct right){.kind = kv->type == KERN_F16 ? HALVES : FLOATS, .data = v,
+                                  .ld = dv, .ahead = ahead};
+        for (int t = t0; t < t1; t++)
+            to_floats(kv->type, v + (size_t)t * row, dv, room + t * width);
+        return (struct right){.kind = FLOATS, .data = room, .ld = width};
     }
-    return (struct right){room, width, 0};
+    const int8_t *q = (const int8_t *)v;
+    float *scale = room + width * KERN_KV_BLOCK;
+    int groups = dv / 32;
+    to_floats(KERN_F16, v + dv * KERN_KV_BLOCK, groups * KERN_KV_BLOCK, scale);
+    if (straight)
+        return (struct right){.kind = BYTES_V, .data = v, .ld = dv, .v_scale = scale,
+                              .ahead = ahead};
+    for (int i = t0 * dv; i < t1 * dv; i += 32) {
+        v16 d = v16_set1(scale[i / 32]);
+        v16_store(room + i, v16_mul(v16_load_int8(q + i), d));
+        v16_store(room + i + 16, v16_mul(v16_load_int8(q + i + 16), d));
+    }
+    return (struct right){.kind = FLOATS, .data = room, .ld = width};
 }
 
 /* ---- softmax ---------------------------------------------------------------------------- */
@@ -336,8 +361,11 @@ static void block_part(const struct attn_tile *tile, int32_t b, struct state *st
     struct right k = right_k(kv, k_data, n, k_room);
     scores(tile->q + (int64_t)r0 * kv->dk, n, kv->dk, &k, s);
     probabilities(at, st, r0, n, s, o, width);
+    /* After the last block there is nothing to fetch ahead: the same one again. */
+    int32_t end = tile->pos[tile->n - 1] / KERN_KV_BLOCK;
+    const char *next = attn_block(kv, tile->table[b < end ? b + 1 : b], tile->kv_head);
     struct right v = right_v(kv, k_data + attn_head_bytes(kv->type, kv->dk), st->first[r0],
-                             st->last[r0 + n - 1], n, v_room);
+                             st->last[r0 + n - 1], n, next, v_room);
     visible_values(st, r0, n, s, &v, o, width);
 }
 
