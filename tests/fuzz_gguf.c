@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -548,19 +549,22 @@ static void watch(void) {
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(say_where);
     signal(SIGABRT, on_signal);
-    signal(SIGALRM, on_signal);         /* an input that takes half a minute is a finding */
+    signal(SIGVTALRM, on_signal);
     if (!__sanitizer_set_death_callback)
         signal(SIGSEGV, on_signal);
 }
 
-/* Each input stands in an allocation of its own size, so that a read past its end is seen. */
+/* Each input stands in an allocation of its own size, so that a read past its end is seen. One
+ * that takes ten seconds of the processor is a finding too. */
 static void run_one(const struct buf *b) {
+    const struct itimerval limit = {.it_value.tv_sec = 10};
+    const struct itimerval off = {.it_value.tv_sec = 0};
     uint8_t *copy = malloc(b->len ? b->len : 1);
     if (b->len)
         memcpy(copy, b->data, b->len);
-    alarm(30);
+    setitimer(ITIMER_VIRTUAL, &limit, NULL);
     LLVMFuzzerTestOneInput(copy, b->len);
-    alarm(0);
+    setitimer(ITIMER_VIRTUAL, &off, NULL);
     free(copy);
 }
 
