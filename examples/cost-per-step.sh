@@ -13,7 +13,7 @@ prompt=${2:-The whale rose out of the sea, and}
 printf 'phase\ttokens\texperts\tmflops\tweights_mb\tkv_mb\tms\n'
 "${LLM_RUN:-build/llm-run}" -q -m "$model" -p "$prompt" -n "${3:-16}" --temp 0 --trace - |
     jq -r 'select(.type == "step")
-        | [.phase, .tokens, .experts_touched // "-",
-           (.flops_attention + .flops_dense + .flops_experts + .flops_head) / 1e6,
-           (.dense_read_bytes + .experts_read_bytes) / 1e6,
-           .kv_read_bytes / 1e6, .ns / 1e6] | @tsv'
+        | def mega: . / 1e4 | round / 100;
+          [.phase, .tokens, .experts_touched // "-",
+           (.flops_attention + .flops_dense + .flops_experts + .flops_head | mega),
+           (.dense_read_bytes + .experts_read_bytes | mega), (.kv_read_bytes | mega), (.ns | mega)] | @tsv'

@@ -24,6 +24,6 @@ for parallel; do
     jq -rn --arg parallel "$parallel" --slurpfile results "$dir/results.jsonl" '
         [inputs | select(.type == "step")] as $steps
         | [$parallel, ($steps | length),
-           ($steps | map(.dense_read_bytes + .experts_read_bytes) | add) / 1e6
-           / ($results | map(.output_length) | add)] | @tsv' "$dir/trace"
+           (($steps | map(.dense_read_bytes + .experts_read_bytes) | add) / 1e4
+            / ($results | map(.output_length) | add) | round / 100)] | @tsv' "$dir/trace"
 done

@@ -6,9 +6,8 @@
 # The embedded model knows both ways. Columns: right answers, tokens and MFLOPs for one sum.
 set -eu
 cd "$(dirname "$0")/.."
-model=examples/models/tiny-moe-f16.gguf
-trace=$(mktemp)
-trap 'rm -f "$trace"' EXIT
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
 
 printf 'way\tright_pct\ttokens_per_sum\tmflops_per_sum\n'
 for way in A T; do
@@ -17,15 +16,16 @@ for way in A T; do
         for (; n > 0; n--) {
             a = low + int(rand() * 9 * low); b = low + int(rand() * 9 * low)
             printf "{\"id\":\"%d\",\"prompt\":\"Q: %d+%d=? %s:\"}\n", a + b, a, b, way
-        } }' |
-    "${LLM_RUN:-build/llm-run}" -q -m $model --jsonl --temp 0 -n 80 --stop '
-' --trace "$trace" |
-    jq -rs --slurpfile trace "$trace" --arg way $way '
-        def mean(f): (map(f) | add) / length;
-        [{A: "direct", T: "working"}[$way],
-         100 * mean(if .id == (.text | [match("[0-9]+"; "g").string] | last) then 1 else 0 end),
-         mean(.output_length),
-         ($trace | map(select(.type == "step")
-            | .flops_attention + .flops_dense + .flops_experts + .flops_head) | add) / length / 1e6]
-        | @tsv'
+        } }' >"$dir/sums"
+    "${LLM_RUN:-build/llm-run}" -q -m examples/models/tiny-moe-f16.gguf --jsonl -f "$dir/sums" --temp 0 \
+        -n 80 --stop '
+' --trace "$dir/trace" >"$dir/results"
+    jq -rn --arg way $way --slurpfile result "$dir/results" '
+        ($result | length) as $n
+        | ([inputs | select(.type == "step")
+            | .flops_attention + .flops_dense + .flops_experts + .flops_head] | add) as $flops
+        | def round1: . * 10 | round / 10;
+          def right: .id == (.text | [match("[0-9]+"; "g").string] | last);
+        [{A: "direct", T: "working"}[$way], ($result | map(select(right)) | 100 * length / $n | round1),
+         ($result | map(.output_length) | add / $n | round1), ($flops / $n / 1e6 | round1)] | @tsv' "$dir/trace"
 done
