@@ -16,4 +16,5 @@ printf 'phase\ttokens\texperts\tmflops\tweights_mb\tkv_mb\tms\n'
         | def mega: . / 1e4 | round / 100;
           [.phase, .tokens, .experts_touched // "-",
            (.flops_attention + .flops_dense + .flops_experts + .flops_head | mega),
-           (.dense_read_bytes + .experts_read_bytes | mega), (.kv_read_bytes | mega), (.ns | mega)] | @tsv'
+           (.dense_read_bytes + .experts_read_bytes | mega),
+           (.kv_read_bytes | mega), (.ns | mega)] | @tsv'

@@ -16,8 +16,9 @@ done >"$dir/prompts.jsonl"
 [ $# -gt 0 ] || set -- 1 2 4 8
 printf 'parallel\tpasses\tweights_mb_per_token\n'
 for parallel; do
-    "${LLM_RUN:-build/llm-run}" -q -m examples/models/tiny-moe-f16.gguf --jsonl --parallel "$parallel" \
-        --temp 0 -n 24 --ignore-eos --trace "$dir/trace" <"$dir/prompts.jsonl" >"$dir/results.jsonl"
+    "${LLM_RUN:-build/llm-run}" -q -m examples/models/tiny-moe-f16.gguf --jsonl --temp 0 -n 24 \
+        --ignore-eos --parallel "$parallel" --trace "$dir/trace" \
+        <"$dir/prompts.jsonl" >"$dir/results.jsonl"
     jq -c '{id, text}' "$dir/results.jsonl" >"$dir/texts"
     [ -e "$dir/first" ] || cp "$dir/texts" "$dir/first"
     cmp "$dir/first" "$dir/texts"
