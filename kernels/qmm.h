@@ -12,6 +12,12 @@
 
 #include "kernels/kern.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
+/* Before loops over registers: their arrays become registers only when nothing is left of the
+ * loop. */
+#define UNROLL _Pragma("GCC unroll 16")
+
 /* 32 activations as int8, x = s * q, and what offsets and minima of weights need of them. One
  * cache line. Kernels that hold a weight w as the unsigned w + 128 start their sums at
  * -128 * sum(q). */

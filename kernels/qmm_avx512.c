@@ -12,8 +12,9 @@
  * w + 128, and sums start at -128 * sum(q), which came with the activations.
  */
 #include "kernels/impl.h"
+#include "kernels/lanes_avx512.h"
 #include "kernels/qmm_avx512.h"
-#include "kernels/unpack_avx512.h"
+#include "kernels/unpack.h"
 
 #define TILE 6
 #define FEW 4                   /* columns up to which unpacking in registers is faster */
@@ -85,8 +86,8 @@ UNROLL
     }
 UNROLL
     for (int i = 0; i < 8; i += 2) {
-        __m512i v = unpack_values(type, p, run, i);
-        __m512i w = unpack_values(type, p, run, i + 1);
+        __m512i v = unpack_values(type, p, 0, run, i);
+        __m512i w = unpack_values(type, p, 0, run, i + 1);
 UNROLL
         for (int c = 0; c < columns; c++) {
             even[c] = _mm512_dpbusd_epi32(even[c], v, broadcast_q(&x[c][at], i));
@@ -113,7 +114,7 @@ UNROLL
         sum[c] = start(type, x[c][at].start2[half]);
 UNROLL
     for (int i = 0; i < 4; i++) {
-        __m512i w = unpack_values(type, p, run, 4 * half + i);
+        __m512i w = unpack_values(type, p, 0, run, 4 * half + i);
 UNROLL
         for (int c = 0; c < columns; c++)
             sum[c] = _mm512_dpbusd_epi32(sum[c], w, broadcast_q(&x[c][at], 4 * half + i));
@@ -156,7 +157,7 @@ UNROLL
             acc[c] = _mm512_setzero_ps();
         for (int64_t at = 0; at < j->cols / 32; at += runs, p += unpack_bytes(type)) {
             struct unpack u;
-            unpack_open(type, p, &u);
+            unpack_open(type, p, 0, &u);
 UNROLL
             for (int run = 0; run < runs; run++) {
                 prefetch_run(type, p, run);
@@ -199,13 +200,13 @@ INLINE void unpack_panel(int type, const uint8_t *p, int panel, int64_t n, __m51
     int runs = unpack_runs(type);
     for (int64_t at = 0; at < n; at += runs, p += unpack_bytes(type)) {
         struct unpack u;
-        unpack_open(type, p, &u);
+        unpack_open(type, p, 0, &u);
 UNROLL
         for (int run = 0; run < runs; run++, out += run_vectors(group, has_min)) {
             prefetch_run(type, p, run);
 UNROLL
             for (int i = 0; i < 8; i++)
-                out[2 * i + panel] = unpack_values(type, p, run, i);
+                out[2 * i + panel] = unpack_values(type, p, 0, run, i);
 UNROLL
             for (int g = 0; g < groups; g++) {
                 __m512 *scale = (__m512 *)(out + 16);

@@ -6,12 +6,6 @@
 
 #include "kernels/qmm.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
-/* Before loops over registers: their arrays become registers only when nothing is left of the
- * loop. */
-#define UNROLL _Pragma("GCC unroll 16")
-
 /* Columns of float activations that a kernel takes at once: 24 sums fill the registers. */
 #define QMM_FLOAT_TILE 12
 
