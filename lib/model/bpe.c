@@ -213,5 +213,6 @@ static void encode_bpe(struct encoding *e, const char *text, size_t len, int aft
 }
 
 const struct vocab_kind vocab_kind_bpe = {"gpt2", "gpt2", open_bpe, encode_bpe, rank_bpe};
-const struct vocab_kind vocab_kind_bpe_white = {"whitespace", "gpt2", open_white, encode_bpe, rank_bpe};
+const struct vocab_kind vocab_kind_bpe_white = {"whitespace", "gpt2", open_white, encode_bpe,
+                                                rank_bpe};
 const struct vocab_kind vocab_kind_bpe_raw = {"gemma4", "gpt2", open_raw, encode_bpe, rank_bpe};

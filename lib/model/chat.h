@@ -7,8 +7,8 @@
  * assistant turns without tools.
  *
  *     const struct chat *c = chat_detect(gguf);           // NULL: none, or not recognised
- *     chat_turn(c, "user", "hi", first, &text);           // then encode with VOCAB_SPECIAL
- *     chat_open_reply(c, &text);
+ *     chat_turn(c, &state, "user", "hi", &text);          // then encode with VOCAB_SPECIAL
+ *     chat_open_reply(c, &state, &text);
  */
 #ifndef CHAT_H
 #define CHAT_H
@@ -24,9 +24,10 @@ const char *chat_name(const struct chat *c);
 /* All names, NULL-terminated. */
 const char *const *chat_names(void);
 
-/* State of one conversation: {0} at its start. */
+/* State of one conversation: {0} at its start, buf_free(&pending) at its end. */
 struct chat_state {
     int turns;                  /* messages so far */
+    int inside;                 /* a user's turn is open: no reply closed it yet */
     struct buf pending;         /* a system text that the family merges into the first user turn */
 };
 /* Appends the text of one message (role "system", "user", "assistant") to out. The conversation's

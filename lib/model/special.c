@@ -130,7 +130,7 @@ static void find_ids(struct vocab *v, const struct gguf *g) {
     }
 }
 
-/* ---- whitespace that a token swallows, known by the model's name ------------------------------ */
+/* ---- whitespace that a token swallows, known by the model's name --------------------------- */
 
 static void set_strip(struct vocab *v, const char *text, unsigned bit, int on) {
     int32_t id = vocab_find(v, text);
@@ -162,7 +162,7 @@ static void find_strips(struct vocab *v, const struct gguf *g) {
     }
 }
 
-/* ---- finding them in a text ------------------------------------------------------------------- */
+/* ---- finding them in a text ---------------------------------------------------------------- */
 
 struct special {
     uint8_t starts[2][1 << 13];         /* bitmaps of the two bytes tokens begin with; [1] has the
