@@ -1,28 +1,26 @@
 /* kern.c - the tables of operations, and which of them this CPU runs
  *
- * One row a variant, best last. A variant is complete: every operation is its own, since each
- * group's files instantiate all of theirs.
+ * One row a variant, best last. Every variant has all operations of its own. BF16 products may
+ * use the CPU's bf16 instructions beyond what the avx512 row asks for: qmm_float_avx512.c decides.
  */
 #include "kernels/kern.h"
 
+#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 #include "kernels/impl.h"
 #include "kernels/vec.h"
 
-#define KERN_TABLE(isa, qmm, text) \
+#define KERN_TABLE(isa, text) \
     { \
-        .name = #isa, .describe = text, .embed = kern_embed_##qmm, \
-        .rms_norm = kern_rms_norm_##isa, .matmul = kern_matmul_##qmm, .glu = kern_glu_##isa, \
+        .name = #isa, .describe = text, .embed = kern_embed_##isa, \
+        .rms_norm = kern_rms_norm_##isa, .matmul = kern_matmul_##isa, .glu = kern_glu_##isa, \
         .add = kern_add_##isa, .gate_rows = kern_gate_rows_##isa, \
         .softcap = kern_softcap_##isa, .rope_angles = kern_rope_angles_##isa, \
         .rope = kern_rope_##isa, .kv_store = kern_kv_store_##isa, \
         .attention = kern_attention_##isa, .route = kern_route_##isa, \
-        .experts = kern_experts_##qmm, .logsumexp = kern_logsumexp_##isa, \
+        .experts = kern_experts_##isa, .logsumexp = kern_logsumexp_##isa, \
     }
 
 static int has_ref(void) {
@@ -31,9 +29,12 @@ static int has_ref(void) {
 
 /* __builtin_cpu_supports also asks whether the system saves the wide registers. */
 static int has_avx2(void) {
-    unsigned a, b, c, d;
+    unsigned eax;
+    unsigned ebx;
+    unsigned ecx;
+    unsigned edx;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+           __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
 }
 
 static int has_avx512(void) {
@@ -50,9 +51,9 @@ struct variant {
 };
 
 static const struct variant variants[] = {
-    {KERN_TABLE(ref, ref, "portable C"), has_ref, ""},
-    {KERN_TABLE(avx2, ref, "AVX2, FMA, F16C"), has_avx2, "this CPU lacks AVX2, FMA or F16C"},
-    {KERN_TABLE(avx512, avx512, "AVX-512 F BW VL DQ VNNI VBMI"), has_avx512,
+    {KERN_TABLE(ref, "portable C"), has_ref, ""},
+    {KERN_TABLE(avx2, "AVX2, FMA, F16C"), has_avx2, "this CPU lacks AVX2, FMA or F16C"},
+    {KERN_TABLE(avx512, "AVX-512 F BW VL DQ VNNI VBMI"), has_avx512,
      "this CPU lacks AVX-512 F, BW, VL, DQ, VNNI or VBMI"},
 };
 #define VARIANTS ((int)(sizeof variants / sizeof variants[0]))
