@@ -4,6 +4,8 @@
  */
 #include "cmd/run.h"
 
+#include <stdlib.h>
+
 int main(int argc, char **argv) {
     static int (*const jobs[])(const struct options *) = {
         [JOB_TEXT] = run_text, [JOB_JSONL] = run_jsonl, [JOB_CHAT] = run_chat,
@@ -16,5 +18,7 @@ int main(int argc, char **argv) {
     argv[0] = name;     /* getopt's messages begin with it */
     common_start(name);
     run_options(&opt, argc, argv);
-    return common_finish(jobs[opt.job](&opt));
+    int status = jobs[opt.job](&opt);
+    free(opt.stop);
+    return common_finish(status);
 }
