@@ -143,23 +143,20 @@ static inline float tiny_liking(uint64_t seed, int64_t id, int e, const struct t
                              : random_uniform(seed ^ 0x22, own, -1.5f, -0.5f);
 }
 
-/* Element i of the tensor. */
+/* Element col of a row; i is its number in the tensor. */
 static inline float tiny_value(const struct tiny_arch *a, const struct tiny_tensor *t,
-                               uint64_t seed, int64_t i) {
-    uint64_t u = (uint64_t)i;
-    int64_t row = i / t->ne[0];
-    int col = (int)(i % t->ne[0]);
+                               uint64_t seed, int64_t row, int64_t col, uint64_t i) {
     float v;
 
     switch (t->fill) {
     case TINY_SCALES:
-        return random_uniform(seed, u, t->a, t->b);
+        return random_uniform(seed, i, t->a, t->b);
     case TINY_SIGNED:
-        v = random_uniform(seed, u, t->a, t->b);
-        return random_bits(seed ^ 0x33, u) & 1 ? v : -v;
+        v = random_uniform(seed, i, t->a, t->b);
+        return random_bits(seed ^ 0x33, i) & 1 ? v : -v;
     case TINY_EMBED:
         if (col < a->experts)
-            return tiny_liking(seed, row, col, a) * t->a;
+            return tiny_liking(seed, row, (int)col, a) * t->a;
         break;
     case TINY_ROUTER:
         if (col == (row + t->shift) % a->experts)
@@ -168,18 +165,23 @@ static inline float tiny_value(const struct tiny_arch *a, const struct tiny_tens
     case TINY_NORMAL:
         break;
     }
-    return random_normal(seed, u) * (row % t->ne[1] < t->quiet ? t->a / 16 : t->a);
+    return random_normal(seed, i) * t->a;
 }
 
 /* The tensor's values as float into x[tiny_count]. */
 static inline void tiny_values(const struct tiny_arch *a, const struct tiny_tensor *t, float *x) {
     uint64_t seed = fnv_bytes(fnv_bytes(FNV_START, a->arch, strlen(a->arch)), t->source,
                               strlen(t->source));
-    int64_t n = tiny_count(t);
-    int64_t first = t->expert > 0 ? t->expert * n : 0;
+    int64_t cols = t->ne[0];
+    uint64_t i = t->expert > 0 ? (uint64_t)(t->expert * tiny_count(t)) : 0;
 
-    for (int64_t i = 0; i < n; i++)
-        x[i] = tiny_value(a, t, seed, first + i);
+    for (int64_t row = 0; row < t->ne[1] * t->ne[2]; row++, x += cols, i += (uint64_t)cols) {
+        float std = row % t->ne[1] < t->quiet ? t->a / 16 : t->a;
+
+        for (int64_t c = 0; c < cols; c++)
+            x[c] = t->fill == TINY_NORMAL ? random_normal(seed, i + (uint64_t)c) * std
+                                          : tiny_value(a, t, seed, row, c, i + (uint64_t)c);
+    }
 }
 
 /* ---- which tensors ------------------------------------------------------------------------ */
