@@ -7,7 +7,8 @@
  * Kinds (tokenizer.ggml.model): "gpt2" byte-level BPE with the pre-tokenizer pattern named by
  * tokenizer.ggml.pre, "llama" SentencePiece with byte fallback, "bert" WordPiece. One file per
  * kind (bpe.c, spm.c, wpm.c) behind one table. Ids agree with llama.cpp's for the same file.
- * A vocab is read-only after open: many threads may encode at once.
+ * A vocab is read-only after open: many threads may encode at once. It keeps copies of what it
+ * read: the file may be closed.
  */
 #ifndef VOCAB_H
 #define VOCAB_H
