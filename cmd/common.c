@@ -164,12 +164,13 @@ int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max
 }
 
 int arg_choice(const char *option, const char *value, const char *const *names) {
-    struct buf list = {0};
     for (int i = 0; names[i]; i++) {
         if (!strcmp(names[i], value))
             return i;
-        buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
     }
+    struct buf list = {0};
+    for (int i = 0; names[i]; i++)
+        buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
     usage_die("%s: '%s': expected one of %s", option, value, list.data ? list.data : "nothing");
 }
 
