@@ -203,8 +203,9 @@ struct feed {
 };
 void generate(struct engine *e, const struct feed *feed);
 
-/* Many prompts from JSON Lines: opens -f or stdin; runs them all, calling emit for each in the order
- * of the lines (with r->error set where a line cannot be run), and closes. rows may be NULL. */
+/* Many prompts from JSON Lines: opens -f or stdin; runs them all, calling emit for each in the
+ * order of the lines (with r->error set where a line cannot be run), and closes. rows may be
+ * NULL. */
 struct lines *jsonl_open(const struct options *opt);
 void jsonl_run(struct engine *e, struct lines *lines,
                void (*rows)(void *arg, struct request *r, int first, int n),
@@ -235,7 +236,7 @@ int run_embed(const struct options *opt);
 int run_logits(const struct options *opt);
 int run_info(const struct options *opt);
 
-/* Where results go: -o, or stdout, or nowhere when a trace has stdout. Ends the program on errors. */
+/* Where results go: -o, or stdout, or nowhere when a trace has stdout. */
 struct outfile *run_output(const struct options *opt);
 void run_output_close(struct outfile *f);
 

@@ -77,7 +77,7 @@ void engine_open(struct engine *e, const struct options *opt) {
 static int choose_context(const struct engine *e, int asked, size_t tokens) {
     int trained = e->model->shape->context;
     if (asked > 0) {
-        if (trained > 0 && asked > trained)
+        if (trained > 0 && asked > trained && !e->opt->common.quiet)
             warn("a context of %d is more than the %d tokens that the model was trained with",
                  asked, trained);
         return asked;

@@ -1,8 +1,8 @@
 /* run_jsonl.c - many prompts, one JSON object a line; one result object a line, in the same order
  *
  * A line is {"prompt": TEXT or [ids], "id": anything} and may set max_tokens, temperature,
- * top_k, top_p, min_p, repeat_penalty, repeat_last, seed and stop for itself. A line that cannot be run
- * becomes {"id":.., "error":..}; the others go on, and the exit status is 1 at the end.
+ * top_k, top_p, min_p, repeat_penalty, repeat_last, seed and stop for itself. A line that cannot
+ * be run becomes {"id":.., "error":..}; the others go on, and the exit status is 1 at the end.
  *
  * Results wait for those before them, at most WINDOW of them: then no new prompt is started until
  * the oldest is done, so memory does not grow with the input.
@@ -135,7 +135,8 @@ static int read_stops(const cJSON *json, struct request *r, struct err *err) {
     return 0;
 }
 
-static int read_settings(const struct engine *e, const cJSON *json, struct request *r, struct err *err) {
+static int read_settings(const struct engine *e, const cJSON *json, struct request *r,
+                         struct err *err) {
     struct sample_options *s = &r->sample;
     double seed = -1;
     if (read_int(json, "max_tokens", -1, INT32_MAX, &r->max_tokens, err)

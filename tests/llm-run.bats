@@ -276,8 +276,8 @@ fails() {
         '{"prompt":"Once upon a time","temperature":2,"seed":1,"max_tokens":12}' \
         '{"prompt":"Once upon a time"}' >"$T/in"
     greedy --jsonl -n 8 <"$T/in" >"$T/out"
-    jq -es '.[0].stop == "stop" and .[0].text == ", she said, \"I am a " and .[1].output_length == 12
-            and .[2].output_length == 8' "$T/out"
+    jq -es '.[0].stop == "stop" and .[0].text == ", she said, \"I am a "
+            and .[1].output_length == 12 and .[2].output_length == 8' "$T/out"
     [ "$(sed -n 2p "$T/out" | jq -r .text)" = \
         "$("$RUN" -m "$M" -q -p "$P" -n 12 --temp 2 --seed 1)" ]
 }
@@ -474,7 +474,7 @@ PY
             and .[1].input_length > .[1].cached_tokens' "$T/out"
     # Not one token was run twice.
     jq -es '(map(select(.type == "step") | .tokens) | add)
-            == (map(select(.type == "request")) | .[1].input_length + .[1].output_length - 1)' "$T/t"
+            == (map(select(.type == "request"))[1] | .input_length + .output_length - 1)' "$T/t"
 }
 
 @test "a turn of --chat answers as if all had been said at once" {
@@ -482,8 +482,8 @@ PY
         greedy --chat --chat-template chatml --json --logprobs -n 8 >"$T/out"
     ids() { "$RUN" -m "$M" --tokenize --special --json; }
     first=$(printf '<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n' | ids)
-    second=$(printf '<|im_end|>\n<|im_start|>user\nwho are you?<|im_end|>\n<|im_start|>assistant\n' |
-        ids)
+    second=$(printf '%s\n' '<|im_end|>' '<|im_start|>user' 'who are you?<|im_end|>' \
+        '<|im_start|>assistant' | ids)
     jq -sc --argjson a "$first" --argjson b "$second" \
         '{prompt: ([0] + $a + (.[0].logprobs | map(.token)) + $b)}' "$T/out" >"$T/in"
     [ "$(greedy --jsonl -n 8 <"$T/in" | jq .text)" = "$(sed -n 2p "$T/out" | jq .text)" ]

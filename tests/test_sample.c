@@ -315,9 +315,9 @@ static void seeds(void) {
     free(l);
 }
 
-/* xoshiro256** seeded with splitmix64(0), as published (rust's rand_xoshiro gives the same): the
- * first outputs 0x99ec5f36cb75f2b4, 0xbf6e1f784956452a, 0x1a5f849d4933e6e0. With equal logits over 2^16 tokens the
- * token drawn is the top 16 bits. */
+/* xoshiro256** seeded with splitmix64 from 0: the first outputs, computed apart from this code, are
+ * 0x99ec5f36cb75f2b4, 0xbf6e1f784956452a, 0x1a5f849d4933e6e0. With equal logits over 2^16 tokens
+ * the token drawn is the top 16 bits. */
 static void stream_is_xoshiro256(void) {
     int n = 1 << 16;
     float *l = mem_array((size_t)n, sizeof(*l));
