@@ -94,7 +94,7 @@ static int choose_context(const struct engine *e, int asked, size_t tokens) {
 static void settings_json(const struct options *opt, struct buf *b) {
     const struct sample_options *s = &opt->sample;
     jsonw_open(b, '{');
-    jsonw_float(b, "temperature", (double)s->temperature);
+    jsonw_float_digits(b, "temperature", (double)s->temperature, 7);
     jsonw_int(b, "top_k", s->top_k);
     jsonw_float_digits(b, "top_p", (double)s->top_p, 7);
     jsonw_float_digits(b, "min_p", (double)s->min_p, 7);
