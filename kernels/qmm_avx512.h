@@ -16,7 +16,8 @@ void qmm_bf16_avx512bf16(const struct qmm_job *j);  /* with vdpbf16ps */
 
 /* The lanes of a panel of which `rows` rows (any number) are left. */
 static inline __mmask16 row_mask(int64_t rows) {
-    return rows >= 16 ? 0xffff : rows <= 0 ? 0 : (__mmask16)((1u << rows) - 1);
+    unsigned lanes = rows >= 16 ? 0xffff : rows <= 0 ? 0 : (1u << rows) - 1;
+    return (__mmask16)lanes;
 }
 
 #endif

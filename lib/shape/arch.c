@@ -82,7 +82,7 @@ static const char *kind(const struct gguf_value *v) {
     return v->is_array ? "an array" : v->type == GGUF_STRING ? "a string" : "a fraction";
 }
 
-/* A u64 above 2^63 turns negative here, so that no range holds it. */
+/* A u64 above 2^63 - 1 is taken as that, so that no range holds it. */
 static int64_t ranged(struct arch_reader *r, const char *key, const struct gguf_value *v,
                       uint64_t i, int64_t min, int64_t max) {
     int64_t x = gguf_array_int(v, i);
