@@ -45,8 +45,14 @@ static void *take(struct arena *a, size_t bytes) {
     return p;
 }
 
+/* Records from one row to the next: an odd number, else the rows of a stretch of k would meet in
+ * a few sets of the caches. */
+static int64_t records_stride(int64_t cols) {
+    return (cols + 31) / 32 | 1;
+}
+
 static size_t records_bytes(int64_t n, int64_t cols) {
-    return (size_t)n * (size_t)((cols + 31) / 32) * sizeof(struct qmm_x);
+    return (size_t)(n * records_stride(cols)) * sizeof(struct qmm_x);
 }
 
 static size_t words_bytes(int type, int64_t n, int64_t cols) {
@@ -116,7 +122,7 @@ struct prepared {
 static void quantize_rows(const struct qmm_ops *ops, const float *x, int64_t cols, int64_t row0,
                           int64_t row1, struct qmm_x *out) {
     for (int64_t r = row0; r < row1; r++)
-        ops->quantize(x + r * cols, cols, out + r * (cols / 32));
+        ops->quantize(x + r * cols, cols, out + r * records_stride(cols));
 }
 
 /* ---- one run of panels ------------------------------------------------------------------ */
@@ -559,12 +565,18 @@ void qmm_experts(const struct qmm_ops *ops, struct kern_queue *q, const struct k
 
 /* ---- scratch ---------------------------------------------------------------------------- */
 
+/* At most so many bytes are the records of up to `rows` rows, OWN_MAX activations in all. */
+static size_t own_records(int64_t rows) {
+    return (size_t)(OWN_MAX / 32 + rows + 1) * sizeof(struct qmm_x);
+}
+
 static size_t matmul_scratch(const struct kern_limits *lim, int64_t cols) {
     size_t shared = round64(records_bytes(lim->rows, cols)) +
                     round64(words_bytes(KERN_F32, lim->rows, cols)) +
                     round64(words_bytes(KERN_BF16, lim->rows, cols));
     /* a small call keeps its activations once a thread */
-    size_t own = 3 * 64 + (size_t)min64(OWN_MAX, lim->rows * cols) * 8 + 64 * sizeof(struct qmm_x);
+    size_t own = own_records(lim->rows) + 2 * 64 +
+                 (size_t)min64(OWN_MAX + lim->rows, lim->rows * cols) * 6;
     size_t pack = round64(2 * qmm_panel_bytes(KERN_F32, cols));
     return shared + (size_t)lim->threads * (QMM_JOB_SCRATCH + pack + own);
 }
@@ -576,7 +588,7 @@ static size_t experts_scratch(const struct kern_limits *lim) {
     if (!pairs || !x.hidden)
         return 0;
     expert_sizes(&x, lim->rows, lim->top_k);
-    x.own_bytes = records_bytes(1, max64(OWN_MAX, 32)) + sizeof(struct qmm_x);
+    x.own_bytes = own_records(lim->rows);
     x.pack = 2 * qmm_panel_bytes(KERN_F32, max64(x.d, x.hidden));
     return round64(records_bytes(lim->rows, x.d)) + round64(pairs * 4) +
            round64(pairs * larger(h, (size_t)x.hidden * 4)) +

@@ -18,7 +18,6 @@
 #define TILE 2
 #define FLOAT_TILE 4
 #define STRETCH 16              /* runs of 32 along k unpacked at once; a multiple of 8 */
-#define AHEAD 8192              /* bytes from the weights in use to those being fetched */
 
 /* ---- activations ------------------------------------------------------------------------ */
 
@@ -118,8 +117,8 @@ INLINE void unpack_panel(int type, const uint8_t *p, int64_t n, __m256i *out) {
     int shift = unpack_has_min(type) ? 0 : 128 - offset_of(type);
     int size = run_vectors(group, has_min);
     for (int64_t at = 0; at < n; at += runs, p += unpack_bytes(type), out += runs * size) {
-        for (int i = 0; i < unpack_bytes(type); i += 64)
-            _mm_prefetch((const char *)p + AHEAD + i, _MM_HINT_T0);
+        for (int run = 0; run < runs; run++)
+            unpack_ahead(type, p, run);
         for (int part = 0; part < PARTS; part++) {
             struct unpack u;
             unpack_open(type, p, part, &u);
