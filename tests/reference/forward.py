@@ -29,7 +29,7 @@ class Model:
         self.window = self.get("attention.sliding_window", 0) if self.arch == "gemma3" else 0
         self.experts = self.get("expert_count", 0)
         self.top_k = self.get("expert_used_count", 0)
-        self.min_gap = np.inf           # least distance between the last expert in and the first out
+        self.min_gap = np.inf           # least log-distance, last expert in to first out
 
     def get(self, key, default=None):
         field = self.key.get(f"{self.arch}.{key}")
