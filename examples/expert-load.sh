@@ -1,7 +1,7 @@
 #!/bin/sh
 # Which experts a text wakes: the busiest of one layer, counted from the route stream.
 #
-#     examples/expert-load.sh [LAYER] < TEXT
+#     examples/expert-load.sh [LAYER] < TEXT      (of up to 1,024 tokens)
 #
 # The stream is .npy arrays back to back; od and awk are enough to read it. After the first array
 # (model, layers, experts, k), each record is request, step (4 bytes each), phase, accepted (1
