@@ -12,7 +12,7 @@
 #define QMM_FLOAT_TILE 12
 
 /* A quantized type times few columns (up to QMM_FEW), and times more. */
-#define QMM_FEW 4
+#define QMM_FEW 16
 void qmm_few_avx512(const struct qmm_job *j);
 void qmm_many_avx512(const struct qmm_job *j);
 

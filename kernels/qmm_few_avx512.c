@@ -8,7 +8,7 @@
 #include "kernels/qmm_avx512.h"
 #include "kernels/unpack.h"
 
-#define FEW QMM_FEW
+#define FEW 4                   /* columns that registers hold at once */
 
 INLINE __m512i start(int type, int32_t n) {
     return unpack_has_min(type) ? _mm512_setzero_si512() : _mm512_set1_epi32(n);
@@ -70,16 +70,16 @@ UNROLL
     }
 }
 
-/* All panels of the job times its columns, at most `columns`: if fewer, the last one is computed
- * several times, which costs less than code for every number. */
-INLINE void few_columns(int type, int columns, const struct qmm_job *j) {
+/* All panels of the job times columns [c0, c0 + columns). If there are fewer, the last one is
+ * computed several times, which costs less than code for every number. */
+INLINE void few_columns(int type, int columns, const struct qmm_job *j, int c0) {
     const struct qmm_x *x[FEW];
     float *y[FEW];
     int runs = unpack_runs(type);
     const uint8_t *p = j->w;
 UNROLL
     for (int c = 0; c < columns; c++) {
-        int at = c < j->n ? c : j->n - 1;
+        int at = c0 + c < j->n ? c0 + c : j->n - 1;
         x[c] = qmm_job_x(j, at);
         y[c] = qmm_job_y(j, at);
     }
@@ -108,11 +108,22 @@ UNROLL
     }
 }
 
-INLINE void few(int type, const struct qmm_job *j) {
-    switch (j->n) {
-    case 1: few_columns(type, 1, j); break;
-    case 2: few_columns(type, 2, j); break;
-    default: few_columns(type, FEW, j);
+/* Up to FEW columns take all panels in a row; for more, each panel is read again from the cache. */
+INLINE void few(int type, const struct qmm_job *job) {
+    size_t row_bytes = (size_t)(job->cols / 32 / unpack_runs(type)) *
+                       (size_t)(unpack_bytes(type) / KERN_PANEL);
+    int64_t step = job->n <= FEW ? job->rows : KERN_PANEL;
+    for (int64_t row = 0; row < job->rows; row += step) {
+        struct qmm_job j = *job;
+        j.w += (size_t)row * row_bytes;
+        j.y += row;
+        j.rows = job->rows - row < step ? job->rows - row : step;
+        for (int c = 0; c < j.n; c += FEW)
+            switch (j.n - c) {
+            case 1: few_columns(type, 1, &j, c); break;
+            case 2: few_columns(type, 2, &j, c); break;
+            default: few_columns(type, FEW, &j, c);
+            }
     }
 }
 

@@ -31,7 +31,6 @@ INLINE void unpack_panel(int type, const uint8_t *p, int panel, int64_t n, __m51
         unpack_open(type, p, 0, &u);
 UNROLL
         for (int run = 0; run < runs; run++, out += run_vectors(group, has_min)) {
-            unpack_ahead(type, p, run);
 UNROLL
             for (int i = 0; i < 8; i++)
                 out[2 * i + panel] = unpack_values(type, p, 0, run, i);
@@ -136,9 +135,24 @@ TILE_FNS(tile_32_min, 32, 1)
 TILE_FNS(tile_16, 16, 0)
 TILE_FNS(tile_16_min, 16, 1)
 
+/* Weights that will be unpacked next: `bytes` bytes from each of two places. They are fetched
+ * a part with every tile, since memory is idle while tiles are multiplied. */
+struct next {
+    const uint8_t *panel[2];
+    size_t bytes;
+};
+
+static void fetch_next(const struct next *next, int t, int tiles) {
+    size_t end = next->bytes * (size_t)(t + 1) / (size_t)tiles;
+    for (size_t at = next->bytes * (size_t)t / (size_t)tiles / 64 * 64; at < end; at += 64) {
+        _mm_prefetch((const char *)next->panel[0] + at, _MM_HINT_T0);
+        _mm_prefetch((const char *)next->panel[1] + at, _MM_HINT_T0);
+    }
+}
+
 /* One stretch of k of one pair of panels times all columns. */
 static void all_tiles(tile_fn *const *fns, const struct qmm_job *j, const __m512i *w, int64_t run,
-                      int64_t n, int64_t row) {
+                      int64_t n, int64_t row, const struct next *next) {
     int tiles = (j->n + TILE - 1) / TILE;
     int c0 = 0;
     for (int t = 0; t < tiles; t++) {
@@ -150,9 +164,26 @@ static void all_tiles(tile_fn *const *fns, const struct qmm_job *j, const __m512
             x[c] = qmm_job_x(j, c0 + c) + run;
             y[c] = qmm_job_y(j, c0 + c) + row;
         }
+        fetch_next(next, t, tiles);
         fns[columns](w, n, x, y, j->rows - row, run == 0);
         c0 += columns;
     }
+}
+
+/* Where stretches of a job's weights lie. */
+struct place {
+    const uint8_t *w;
+    size_t panel_bytes, run_bytes;
+    int64_t rows, runs;
+};
+
+static struct next stretch_at(const struct place *p, int64_t row, int64_t run) {
+    int64_t n = p->runs - run < STRETCH ? p->runs - run : STRETCH;
+    const uint8_t *w = p->w + (size_t)(row / KERN_PANEL) * p->panel_bytes +
+                       (size_t)run * p->run_bytes;
+    /* a last panel alone is computed twice and stored once */
+    size_t other = row + KERN_PANEL < p->rows ? p->panel_bytes : 0;
+    return (struct next){{w, w + other}, (size_t)n * p->run_bytes};
 }
 
 INLINE void many(int type, const struct qmm_job *j) {
@@ -162,24 +193,30 @@ INLINE void many(int type, const struct qmm_job *j) {
                                       : has_min ? tile_16_min : tile_16;
     int64_t runs = j->cols / 32;
     size_t run_bytes = (size_t)(unpack_bytes(type) / unpack_runs(type));
-    size_t panel_bytes = (size_t)runs * run_bytes;
+    struct place place = {j->w, (size_t)runs * run_bytes, run_bytes, j->rows, runs};
     /* With many columns, their part of a stretch stays in the cache for all rows; with fewer the
      * weights are better read in order. */
     int64_t rows = j->n > MOST ? j->rows : 2 * KERN_PANEL;
     __m512i *w = j->scratch;
-    for (int64_t row0 = 0; row0 < j->rows; row0 += rows)
-        for (int64_t run = 0; run < runs; run += STRETCH) {
-            int64_t n = runs - run < STRETCH ? runs - run : STRETCH;
-            int64_t end = row0 + rows < j->rows ? row0 + rows : j->rows;
+    struct next now = stretch_at(&place, 0, 0);
+    for (int64_t row0 = 0; row0 < j->rows; row0 += rows) {
+        int64_t end = row0 + rows < j->rows ? row0 + rows : j->rows;
+        for (int64_t run = 0; run < runs; run += STRETCH)
             for (int64_t row = row0; row < end; row += 2 * KERN_PANEL) {
-                const uint8_t *p = j->w + (size_t)(row / KERN_PANEL) * panel_bytes +
-                                   (size_t)run * run_bytes;
-                unpack_panel(type, p, 0, n, w);
-                /* a last panel alone is computed twice and stored once */
-                unpack_panel(type, row + KERN_PANEL < j->rows ? p + panel_bytes : p, 1, n, w);
-                all_tiles(fns, j, w, run, n, row);
+                int64_t n = runs - run < STRETCH ? runs - run : STRETCH;
+                struct next next = {{NULL, NULL}, 0};
+                if (row + 2 * KERN_PANEL < end)
+                    next = stretch_at(&place, row + 2 * KERN_PANEL, run);
+                else if (run + STRETCH < runs)
+                    next = stretch_at(&place, row0, run + STRETCH);
+                else if (end < j->rows)
+                    next = stretch_at(&place, end, 0);
+                unpack_panel(type, now.panel[0], 0, n, w);
+                unpack_panel(type, now.panel[1], 1, n, w);
+                all_tiles(fns, j, w, run, n, row, &next);
+                now = next;
             }
-        }
+    }
 }
 
 void qmm_many_avx512(const struct qmm_job *j) {

@@ -57,12 +57,13 @@ INLINE int unpack_bytes(int type) {
 }
 
 /* Fetches what run `run` of the block 8 KiB further on takes up. Unrolled blocks touch lines in an
- * order that the hardware's own prefetching follows badly: K-quants stream twice as fast so. */
+ * order that the hardware's own prefetching follows badly: K-quants stream twice as fast so. The
+ * empty statement keeps the compiler from holding words of one run for later ones, which spills. */
 INLINE void unpack_ahead(int type, const uint8_t *p, int run) {
     int step = unpack_bytes(type) / unpack_runs(type);
-UNROLL
     for (int at = run * step; at < (run + 1) * step; at += 64)
         _mm_prefetch((const char *)p + 8192 + at, _MM_HINT_T0);
+    __asm__ volatile("" : : : "memory");
 }
 
 INLINE ints shift_right(ints v, int n) {
