@@ -16,8 +16,9 @@
  *
  * Determinism. The result of one row depends on that row's inputs alone: not on the other rows
  * of the call, nor on the number of threads. Every sum runs in one fixed order, written down at
- * the operation. Quantized products are integer sums inside a block of 32, then one fused
- * multiply-add per block in order of k, so that all instruction sets give the same bits.
+ * the operation. Quantized products are integer sums inside a block of 32 (16 in types that have
+ * a scale for 16), then one fused multiply-add per block in order of k (two where there are
+ * minima), so that all instruction sets give the same bits.
  *
  * Everything is row-major and dense unless a stride is given; float means IEEE binary32.
  */

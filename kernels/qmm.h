@@ -39,7 +39,7 @@ _Static_assert(sizeof(struct qmm_x) == 64, "one cache line");
 #define QMM_COLS 48
 
 /* Scratch a product may use, bytes. */
-#define QMM_JOB_SCRATCH (192 << 10)
+#define QMM_JOB_SCRATCH (32 << 10)
 
 /* y[c][r] = row r of w times column c, for the panels at w. */
 struct qmm_job {
@@ -49,7 +49,8 @@ struct qmm_job {
     int64_t cols;           /* length of a row (k) */
     int n;                  /* columns */
     /* Quantized types: struct qmm_x[cols / 32] of column c at x + xi[c] * x_stride.
-     * Floats: tiles as qmm_tiles makes them. */
+     * Floats: tiles of ops->tile columns (the last one narrower), in each [k][column] words:
+     * floats, or pairs of bf16. xi is not used. */
     const void *x;
     size_t x_stride;
     const int32_t *xi;      /* NULL: c itself */

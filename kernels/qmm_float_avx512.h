@@ -66,48 +66,35 @@ UNROLL
     }
 }
 
-/* The whole job: pairs of panels outside, so that they stay in the cache for all tiles. */
+/* The whole job. Pairs of panels are outside, so that they stay in the cache for all tiles. */
 INLINE void float_product(float_load *load, float_step *step, int unit, const struct qmm_job *job) {
-    int64_t words = qmm_words(job->type, job->cols);
-    int few = job->n < 4;
-    int64_t step_rows = few ? job->rows : 2 * KERN_PANEL;
-    size_t row_bytes = (size_t)words * (size_t)unit;
-    for (int64_t row = 0; row < job->rows; row += step_rows) {
+    size_t row_bytes = (size_t)qmm_words(job->type, job->cols) * (size_t)unit;
+    switch (job->n) {
+    case 1: float_rows(load, step, unit, 1, 1, job, 0); return;
+    case 2: float_rows(load, step, unit, 1, 2, job, 0); return;
+    case 3: float_rows(load, step, unit, 1, 3, job, 0); return;
+    default: break;
+    }
+    for (int64_t row = 0; row < job->rows; row += 2 * KERN_PANEL) {
         struct qmm_job j = *job;
         j.w += (size_t)row * row_bytes;
         j.y += row;
-        j.rows = job->rows - row < step_rows ? job->rows - row : step_rows;
-        for (int c0 = 0; c0 < j.n; c0 += QMM_FLOAT_TILE) {
-            switch (j.n - c0) {
-            case 1:
-                if (few)
-                    float_rows(load, step, unit, 1, 1, &j, c0);
-                else
-                    float_rows(load, step, unit, 2, 1, &j, c0);
-                break;
-            case 2:
-                if (few)
-                    float_rows(load, step, unit, 1, 2, &j, c0);
-                else
-                    float_rows(load, step, unit, 2, 2, &j, c0);
-                break;
-            case 3:
-                if (few)
-                    float_rows(load, step, unit, 1, 3, &j, c0);
-                else
-                    float_rows(load, step, unit, 2, 3, &j, c0);
-                break;
-            case 4: float_rows(load, step, unit, 2, 4, &j, c0); break;
-            case 5: float_rows(load, step, unit, 2, 5, &j, c0); break;
-            case 6: float_rows(load, step, unit, 2, 6, &j, c0); break;
-            case 7: float_rows(load, step, unit, 2, 7, &j, c0); break;
-            case 8: float_rows(load, step, unit, 2, 8, &j, c0); break;
-            case 9: float_rows(load, step, unit, 2, 9, &j, c0); break;
-            case 10: float_rows(load, step, unit, 2, 10, &j, c0); break;
-            case 11: float_rows(load, step, unit, 2, 11, &j, c0); break;
-            default: float_rows(load, step, unit, 2, 12, &j, c0);
+        j.rows = job->rows - row < 2 * KERN_PANEL ? job->rows - row : 2 * KERN_PANEL;
+        for (int c = 0; c < j.n; c += QMM_FLOAT_TILE)
+            switch (j.n - c) {
+            case 1: float_rows(load, step, unit, 2, 1, &j, c); break;
+            case 2: float_rows(load, step, unit, 2, 2, &j, c); break;
+            case 3: float_rows(load, step, unit, 2, 3, &j, c); break;
+            case 4: float_rows(load, step, unit, 2, 4, &j, c); break;
+            case 5: float_rows(load, step, unit, 2, 5, &j, c); break;
+            case 6: float_rows(load, step, unit, 2, 6, &j, c); break;
+            case 7: float_rows(load, step, unit, 2, 7, &j, c); break;
+            case 8: float_rows(load, step, unit, 2, 8, &j, c); break;
+            case 9: float_rows(load, step, unit, 2, 9, &j, c); break;
+            case 10: float_rows(load, step, unit, 2, 10, &j, c); break;
+            case 11: float_rows(load, step, unit, 2, 11, &j, c); break;
+            default: float_rows(load, step, unit, 2, 12, &j, c);
             }
-        }
     }
 }
 

@@ -20,7 +20,7 @@ INLINE int run_vectors(int group, int has_min) {
     return 16 + 32 / group * 2 * (1 + has_min);
 }
 
-/* Unpacks runs [at, at + n) of one panel (0 or 1) of the pair. */
+/* Unpacks n runs from p on, of one panel (0 or 1) of the pair. */
 INLINE void unpack_panel(int type, const uint8_t *p, int panel, int64_t n, __m512i *out) {
     int group = unpack_group(type);
     int has_min = unpack_has_min(type);
@@ -45,8 +45,8 @@ UNROLL
     }
 }
 
-/* Dwords [first, first + count) of a run times the columns, and their share of the sums: the
- * scales of the group at s, its minima at m. */
+/* One group of a run (all of it, or one half) times the columns, and its share of the sums. The
+ * group's scales are at s, its minima at m. */
 INLINE void tile_group(int has_min, int columns, int group, int half, const __m512i *w,
                        const __m512 *s, const __m512 *m, const struct qmm_x *const *x, int64_t at,
                        __m512 (*acc)[2]) {
