@@ -500,9 +500,7 @@ static void numpy_reads_it(void) {
     static const char script[] =
         "import sys, types, numpy as np\n"
         "def arrays(f):\n"
-        "    while True:\n"
-        "        try: yield np.load(f)\n"
-        "        except EOFError: return\n"
+        "    while f.peek(1): yield np.load(f)\n"
         "def piped(f):\n"
         "    while True:\n"
         "        try: yield np.lib.format.read_array(f)\n"
