@@ -30,7 +30,8 @@ struct kvcache {
 };
 
 double kvcache_bits(int type) {
-    return type == KERN_F32 ? 32 : type == KERN_F16 ? 16 : 8.5;
+    const struct kern_type_info *info = kern_type_info(type);
+    return 8.0 * info->bytes / info->block;
 }
 
 static int div_up(int a, int b) {

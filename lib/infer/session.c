@@ -17,7 +17,7 @@
 /* Rows of logits computed at once when a sink takes them. */
 #define SINK_ROWS 64
 
-struct span {               /* positions of one sequence in a pass */
+struct span {               /* positions of one sequence in a pass; -1: none */
     int32_t first, last;
 };
 
@@ -215,7 +215,7 @@ static struct kern_rope rope_of(const struct session *s, int i) {
         .dims = r->dims, .neox = r->neox, .base = r->base, .freq_scale = r->freq_scale,
         .ext_factor = r->ext_factor, .attn_factor = r->attn_factor, .beta_fast = r->beta_fast,
         .beta_slow = r->beta_slow, .orig_context = r->orig_context,
-        .factors = i == 0 ? s->m->layer[0].rope_factors : NULL,
+        .factors = i == 0 ? s->m->rope_factors : NULL,
     };
 }
 
@@ -396,10 +396,12 @@ static void finish(struct session *s, int left, int n_wanted, struct session_pas
 
 /* ---- bookkeeping --------------------------------------------------------------------------- */
 
-static int check_rows(const struct session *s, const struct session_row *rows, int n,
-                      struct err *err) {
+/* Fills s->span, too. */
+static int check_rows(struct session *s, const struct session_row *rows, int n, struct err *err) {
     if (n < 1 || n > s->opt.batch)
         return err_set(err, "a pass of %d rows; this session takes 1 to %d", n, s->opt.batch);
+    for (int q = 0; q < s->opt.sequences; q++)
+        s->span[q] = (struct span){-1, -1};
     for (int i = 0; i < n; i++) {
         const struct session_row *r = &rows[i];
         if (r->seq < 0 || r->seq >= s->opt.sequences)
@@ -410,15 +412,13 @@ static int check_rows(const struct session *s, const struct session_row *rows, i
         if (r->pos < 0 || r->pos >= s->opt.context)
             return err_set(err, "position %d is outside the context of %d tokens", (int)r->pos,
                            s->opt.context);
-        int expect = kvcache_length(s->kv, r->seq);
-        for (int j = i - 1; j >= 0; j--)
-            if (rows[j].seq == r->seq) {
-                expect = rows[j].pos + 1;
-                break;
-            }
+        struct span *span = &s->span[r->seq];
+        int expect = span->first < 0 ? kvcache_length(s->kv, r->seq) : span->last + 1;
         if (r->pos != expect)
             return err_set(err, "sequence %d continues at position %d, the row is at %d", r->seq,
                            expect, (int)r->pos);
+        span->first = span->first < 0 ? r->pos : span->first;
+        span->last = r->pos;
     }
     return 0;
 }
@@ -454,36 +454,31 @@ static void count_experts(struct session *s, struct session_pass *pass) {
     pass->experts_by_layer = s->touched;
 }
 
+/* A row that left after the last layer's keys and values. */
+static void add_pruned_row(const struct shape *sh, int64_t pos, struct shape_flops *f) {
+    for (int i = 0; i < sh->layers - 1; i++)
+        shape_add_layer_flops(sh, i, pos, SHAPE_KV | SHAPE_ATTENTION | SHAPE_FFN, f);
+    shape_add_layer_flops(sh, sh->layers - 1, pos, SHAPE_KV, f);
+}
+
 /* FLOPs per row, less what pruning saved; weights once for the pass; KV once per sequence. */
 static void count_work(struct session *s, const struct session_row *rows, int n, int pruned,
                        struct session_pass *pass) {
     const struct shape *sh = s->m->shape;
     double bits = kvcache_bits(s->opt.kv_type);
-    for (int i = 0; i < n; i++) {
-        int out = pruned && !rows[i].want_logits;
-        for (int l = 0; l < sh->layers - out; l++)
-            shape_add_layer_flops(sh, l, rows[i].pos, SHAPE_KV | SHAPE_ATTENTION | SHAPE_FFN,
-                                  &pass->flops);
-        if (out)
-            shape_add_layer_flops(sh, sh->layers - 1, rows[i].pos, SHAPE_KV, &pass->flops);
-        pass->bytes.kv_write += shape_kv_bytes(sh, bits);
-    }
-    for (int q = 0; q < s->opt.sequences; q++)
-        s->span[q] = (struct span){-1, -1};
-    for (int i = 0; i < n; i++) {
-        struct span *sp = &s->span[rows[i].seq];
-        sp->first = sp->first < 0 ? rows[i].pos : sp->first;
-        sp->last = rows[i].pos;
-    }
+    for (int i = 0; i < n; i++)
+        if (pruned && !rows[i].want_logits)
+            add_pruned_row(sh, rows[i].pos, &pass->flops);
+        else
+            shape_add_row_flops(sh, rows[i].pos, rows[i].want_logits, &pass->flops);
+    pass->bytes.kv_write = n * shape_kv_bytes(sh, bits);
     for (int q = 0; q < s->opt.sequences; q++)
         if (s->span[q].first >= 0)
             pass->bytes.kv_read += shape_kv_read(sh, s->span[q].first, s->span[q].last, bits);
     for (int i = 0; i < sh->layers; i++)
         pass->bytes.dense += (double)sh->dense_bytes[i];
-    if (pass->wanted) {
+    if (pass->wanted)
         pass->bytes.dense += (double)sh->head_bytes;
-        pass->flops.head = 2.0 * pass->wanted * (double)sh->vocab * (double)sh->d_model;
-    }
     count_experts(s, pass);
 }
 
@@ -519,8 +514,9 @@ int session_pass(struct session *s, const struct session_row *rows, int n,
     int left = pass_run(s, n, n_wanted);
     pass->wanted = n_wanted;
     finish(s, left, n_wanted, pass);
-    for (int i = 0; i < n; i++)
-        kvcache_extend(s->kv, rows[i].seq, rows[i].pos + 1);
+    for (int q = 0; q < s->opt.sequences; q++)
+        if (s->span[q].first >= 0)
+            kvcache_extend(s->kv, q, s->span[q].last + 1);
     pass->ns = clock_ns() - start;
     count_work(s, rows, n, left < n, pass);
     if (s->opt.routes && s->moe_layers)

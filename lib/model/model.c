@@ -110,8 +110,8 @@ static void add_job(struct loader *ld, struct kern_weight *w, const struct gguf_
 
 /* A matrix [rows, cols], or `mats` of them in one tensor. */
 static void matrix(struct loader *ld, struct kern_weight *w, const char *name, int64_t rows,
-                   int64_t cols, int64_t mats, int need) {
-    const struct gguf_tensor *t = find(ld, name, need);
+                   int64_t cols, int64_t mats) {
+    const struct gguf_tensor *t = find(ld, name, REQUIRED);
     if (!t || check_dims(ld, t, cols, rows, mats) || check_type(ld, t))
         return;
     *w = (struct kern_weight){.type = t->type, .layout = KERN_FILE, .rows = rows, .cols = cols,
@@ -130,7 +130,7 @@ static void experts(struct loader *ld, struct kern_weight *w, int layer, const c
     snprintf(name, sizeof name, "blk.%d.ffn_%s_exps.weight", layer, what);
     if (gguf_find(ld->m->gguf, "%s", name)
         || !gguf_find(ld->m->gguf, "blk.%d.ffn_%s.0.weight", layer, what)) {
-        matrix(ld, w, name, rows, cols, mats, REQUIRED);
+        matrix(ld, w, name, rows, cols, mats);
         return;
     }
     const struct gguf_tensor **part = mem_array((size_t)mats, sizeof *part);
@@ -170,11 +170,10 @@ static void bind_attention(struct loader *ld, int i) {
     int64_t nv = (int64_t)sl->kv_heads * sl->dv;
 
     l->attn_norm = vector(ld, blk(i, "attn_norm.weight"), d, REQUIRED);
-    matrix(ld, &l->attn_q, blk(i, "attn_q.weight"), nq, d, 1, REQUIRED);
-    matrix(ld, &l->attn_k, blk(i, "attn_k.weight"), nk, d, 1, REQUIRED);
-    matrix(ld, &l->attn_v, blk(i, "attn_v.weight"), nv, d, 1, REQUIRED);
-    matrix(ld, &l->attn_out, blk(i, "attn_output.weight"), d, (int64_t)sl->heads * sl->dv, 1,
-           REQUIRED);
+    matrix(ld, &l->attn_q, blk(i, "attn_q.weight"), nq, d, 1);
+    matrix(ld, &l->attn_k, blk(i, "attn_k.weight"), nk, d, 1);
+    matrix(ld, &l->attn_v, blk(i, "attn_v.weight"), nv, d, 1);
+    matrix(ld, &l->attn_out, blk(i, "attn_output.weight"), d, (int64_t)sl->heads * sl->dv, 1);
     l->attn_q_bias = vector(ld, blk(i, "attn_q.bias"), nq, OPTIONAL);
     l->attn_k_bias = vector(ld, blk(i, "attn_k.bias"), nk, OPTIONAL);
     l->attn_v_bias = vector(ld, blk(i, "attn_v.bias"), nv, OPTIONAL);
@@ -199,25 +198,23 @@ static void bind_ffn(struct loader *ld, int i) {
     if (s->post_norms)
         l->ffn_post_norm = vector(ld, blk(i, "post_ffw_norm.weight"), d, REQUIRED);
     if (sl->d_ff) {
-        matrix(ld, &l->ffn_gate, blk(i, "ffn_gate.weight"), sl->d_ff, d, 1, REQUIRED);
-        matrix(ld, &l->ffn_up, blk(i, "ffn_up.weight"), sl->d_ff, d, 1, REQUIRED);
-        matrix(ld, &l->ffn_down, blk(i, "ffn_down.weight"), d, sl->d_ff, 1, REQUIRED);
+        matrix(ld, &l->ffn_gate, blk(i, "ffn_gate.weight"), sl->d_ff, d, 1);
+        matrix(ld, &l->ffn_up, blk(i, "ffn_up.weight"), sl->d_ff, d, 1);
+        matrix(ld, &l->ffn_down, blk(i, "ffn_down.weight"), d, sl->d_ff, 1);
     }
     if (sl->experts) {
-        matrix(ld, &l->router, blk(i, "ffn_gate_inp.weight"), sl->experts, d, 1, REQUIRED);
+        matrix(ld, &l->router, blk(i, "ffn_gate_inp.weight"), sl->experts, d, 1);
         l->router_bias = vector(ld, blk(i, "exp_probs_b.bias"), sl->experts, OPTIONAL);
         experts(ld, &l->exp_gate, i, "gate", sl->d_expert, d, sl->experts);
         experts(ld, &l->exp_up, i, "up", sl->d_expert, d, sl->experts);
         experts(ld, &l->exp_down, i, "down", d, sl->d_expert, sl->experts);
     }
     if (sl->d_shared) {
-        matrix(ld, &l->sh_gate, blk(i, "ffn_gate_shexp.weight"), sl->d_shared, d, 1, REQUIRED);
-        matrix(ld, &l->sh_up, blk(i, "ffn_up_shexp.weight"), sl->d_shared, d, 1, REQUIRED);
-        matrix(ld, &l->sh_down, blk(i, "ffn_down_shexp.weight"), d, sl->d_shared, 1, REQUIRED);
-        if (s->shared_gate) {
-            /* Stored as a vector [d] by llama.cpp's converter. */
-            matrix(ld, &l->sh_router, blk(i, "ffn_gate_inp_shexp.weight"), 1, d, 1, REQUIRED);
-        }
+        matrix(ld, &l->sh_gate, blk(i, "ffn_gate_shexp.weight"), sl->d_shared, d, 1);
+        matrix(ld, &l->sh_up, blk(i, "ffn_up_shexp.weight"), sl->d_shared, d, 1);
+        matrix(ld, &l->sh_down, blk(i, "ffn_down_shexp.weight"), d, sl->d_shared, 1);
+        if (s->shared_gate)
+            matrix(ld, &l->sh_router, blk(i, "ffn_gate_inp_shexp.weight"), 1, d, 1);
     }
 }
 
@@ -238,15 +235,13 @@ static void check_all_used(struct loader *ld) {
 static int bind(struct loader *ld) {
     struct model *m = ld->m;
     const struct shape *s = m->shape;
-    matrix(ld, &m->embed, "token_embd.weight", s->vocab, s->d_model, 1, REQUIRED);
+    matrix(ld, &m->embed, "token_embd.weight", s->vocab, s->d_model, 1);
     m->out_norm = vector(ld, "output_norm.weight", s->d_model, REQUIRED);
     if (!s->tied)
-        matrix(ld, &m->head, "output.weight", s->vocab, s->d_model, 1, REQUIRED);
-    const float *factors = NULL;
+        matrix(ld, &m->head, "output.weight", s->vocab, s->d_model, 1);
     if (s->rope[0].dims)
-        factors = vector(ld, "rope_freqs.weight", s->rope[0].dims / 2, OPTIONAL);
+        m->rope_factors = vector(ld, "rope_freqs.weight", s->rope[0].dims / 2, OPTIONAL);
     for (int i = 0; i < s->layers && !ld->failed; i++) {
-        m->layer[i].rope_factors = factors;
         bind_attention(ld, i);
         bind_ffn(ld, i);
     }

@@ -24,7 +24,6 @@ struct model_layer {
     struct kern_weight attn_out;                /* [d, heads*dv] */
     const float *attn_post_norm;                /* [d_model] */
     const float *attn_sinks;                    /* [heads] */
-    const float *rope_factors;                  /* [dims/2], shared by all layers */
 
     const float *ffn_norm;                      /* [d_model] */
     struct kern_weight ffn_gate, ffn_up, ffn_down;          /* dense: [d_ff, d], [d, d_ff] */
@@ -44,6 +43,7 @@ struct model {
     struct kern_weight embed;                   /* [vocab, d] */
     struct kern_weight head;                    /* [vocab, d]; tied: equals embed */
     const float *out_norm;                      /* [d] */
+    const float *rope_factors;                  /* [shape->rope[0].dims / 2], or NULL */
     int64_t load_ns;
     size_t packed_bytes;
     struct model_memory *memory;                /* private */

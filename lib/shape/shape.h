@@ -57,7 +57,6 @@ struct shape {
     int qk_norm;            /* enum shape_qk_norm */
     int post_norms;         /* norms after attention and after the FFN (gemma) */
     int tied;               /* the head is the embedding matrix */
-    int permuted_qk;        /* 0; reserved for loaders of other containers */
 
     /* Counted from the tensors of the header: */
     int64_t params;         /* every element, embeddings included */
