@@ -83,7 +83,6 @@ struct options {
 /* Fills *opt from the command line; ends the program on --help and on anything wrong. */
 void run_options(struct options *opt, int argc, char **argv);
 extern const char *const run_usage[];
-double run_kv_bits(int kv_type);
 const char *run_kv_name(int kv_type);
 /* The model as a path: a URL is fetched (all parts of a split file). Caller frees. */
 char *run_model_path(const struct options *opt);
@@ -96,7 +95,7 @@ struct engine {
     const struct kern *kern;
     struct model *model;
     struct vocab *vocab;
-    struct ids ends;            /* tokens that end a text */
+    struct ids ends;            /* with --ignore-eos: the tokens that end a text */
     const struct chat *chat;    /* NULL without --chat */
     struct session *session;
     struct trace *trace;
@@ -194,6 +193,7 @@ void request_free(struct request *r);
 struct feed {
     /* The next request to run, or NULL: no more now (wait 0) or at all (wait 1). */
     struct request *(*next)(void *arg, int wait);
+    struct request *one;        /* the only request, where next is NULL */
     void (*rows)(void *arg, struct request *r, int first, int n);   /* rows of a pass; or NULL */
     void (*text)(void *arg, struct request *r);     /* reply has grown; or NULL */
     void (*done)(void *arg, struct request *r);     /* ended, or refused with r->error */
@@ -219,6 +219,10 @@ struct totals {
 
 /* One JSON object, without a newline. */
 void result_json(const struct engine *e, const struct request *r, struct buf *out);
+/* Writes what of the reply may leave now (see reply_ready). */
+void result_show(const struct engine *e, struct request *r, FILE *out);
+/* The end of a text: with --json the whole result, then a newline. */
+void result_end(const struct engine *e, const struct request *r, FILE *out);
 void result_trace(struct engine *e, const struct request *r);
 void result_count(struct totals *t, const struct request *r);
 /* Speeds in words on stderr, unless --quiet. */

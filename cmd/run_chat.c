@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/format/jsonw.h"
-
 struct chat_job {
     struct engine *e;
     FILE *out;
@@ -20,7 +18,6 @@ struct chat_job {
     struct sampler *sampler;    /* one for the conversation */
     struct ids carry;           /* tokens of the last reply that the cache lacks */
     int ended;                  /* the last reply wrote its end token */
-    struct request *request;
     int failed;
     volatile sig_atomic_t interrupted;
     struct totals totals;
@@ -29,22 +26,9 @@ struct chat_job {
 static const char chat_help[] =
     "/exit or Ctrl-D ends, /clear forgets the conversation, Ctrl-C ends a reply";
 
-static struct request *next_request(void *arg, int wait) {
-    struct chat_job *job = arg;
-    struct request *r = job->request;
-    (void)wait;
-    job->request = NULL;
-    return r;
-}
-
 static void show_text(void *arg, struct request *r) {
     struct chat_job *job = arg;
-    size_t n = reply_ready(&r->reply, r->stop != NULL);
-    if (n == 0)
-        return;
-    fwrite(r->reply.text.data + r->reply.shown, 1, n, job->out);
-    r->reply.shown += n;
-    check_stream(job->out, job->e->opt->output);
+    result_show(job->e, r, job->out);
 }
 
 /* What the cache lacks is where the next turn begins: the last token was drawn but never run, and
@@ -59,14 +43,7 @@ static void end_turn(void *arg, struct request *r) {
         request_free(r);
         return;
     }
-    if (job->e->opt->common.json) {
-        struct buf line = {0};
-        result_json(job->e, r, &line);
-        fwrite(line.data, 1, line.len, job->out);
-        buf_free(&line);
-    }
-    fputc('\n', job->out);
-    check_stream(job->out, job->e->opt->output);
+    result_end(job->e, r, job->out);
     job->carry.n = 0;
     for (size_t i = r->fed; i < r->prompt.n; i++)
         ids_add(&job->carry, r->prompt.id[i]);
@@ -109,11 +86,10 @@ static void take_turn(struct chat_job *job, const char *message) {
     struct request *r = request_new(job->e);
     r->sampler = job->sampler;
     encode_turn(job, message, r);
-    job->request = r;
     job->failed = 0;
     job->interrupted = 0;
     common_catch_interrupt(&job->interrupted);
-    struct feed feed = {.next = next_request, .done = end_turn, .arg = job, .keep = 1,
+    struct feed feed = {.one = r, .done = end_turn, .arg = job, .keep = 1,
                         .text = job->e->opt->common.json ? NULL : show_text,
                         .interrupted = &job->interrupted};
     generate(job->e, &feed);

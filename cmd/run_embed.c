@@ -15,20 +15,11 @@ struct embed_job {
     struct engine *e;
     struct zio *z;
     int width;
-    struct request *single;     /* the prompt, without --jsonl */
     struct buf rows;            /* pooled rows so far: the header needs their number */
     int64_t n_rows;
     int failed;
     struct totals totals;
 };
-
-static struct request *next_request(void *arg, int wait) {
-    struct embed_job *job = arg;
-    struct request *r = job->single;
-    (void)wait;
-    job->single = NULL;
-    return r;
-}
 
 static void take_rows(void *arg, struct request *r, int first, int n) {
     struct embed_job *job = arg;
@@ -92,12 +83,11 @@ static void finish_single(void *arg, struct request *r) {
 
 static void run_single(struct embed_job *job, const struct buf *text) {
     struct err err;
-    job->single = request_new(job->e);
-    if (prompt_encode(job->e, text->data, text->len, &job->single->prompt, &err))
+    struct request *r = request_new(job->e);
+    if (prompt_encode(job->e, text->data, text->len, &r->prompt, &err))
         die_err(&err);
-    engine_start(job->e, job->e->opt->context, 1, job->single->prompt.n);
-    struct feed feed = {.next = next_request, .rows = take_rows, .done = finish_single,
-                        .arg = job};
+    engine_start(job->e, job->e->opt->context, 1, r->prompt.n);
+    struct feed feed = {.one = r, .rows = take_rows, .done = finish_single, .arg = job};
     generate(job->e, &feed);
 }
 

@@ -11,6 +11,7 @@
 #include "cmd/progress.h"
 #include "lib/base/clock.h"
 #include "lib/format/jsonw.h"
+#include "lib/infer/kvcache.h"
 
 #define DEFAULT_CONTEXT 4096
 
@@ -63,7 +64,7 @@ void engine_open(struct engine *e, const struct options *opt) {
     e->vocab = vocab_open(e->model->gguf, &err);
     if (!e->vocab)
         die_err(&err);
-    for (int32_t t = 0; t < vocab_size(e->vocab); t++) {
+    for (int32_t t = 0; opt->ignore_eos && t < vocab_size(e->vocab); t++) {
         if (vocab_is_end(e->vocab, t))
             ids_add(&e->ends, t);
     }
@@ -116,7 +117,7 @@ static void trace_begin(struct engine *e, int context) {
     char *kernels = mem_printf("%s: %s", e->kern->name, e->kern->describe);
     struct trace_run run = {
         .shape = e->model->shape, .model = e->opt->model,
-        .kv_type = run_kv_name(e->opt->kv_type), .kv_bits = run_kv_bits(e->opt->kv_type),
+        .kv_type = run_kv_name(e->opt->kv_type), .kv_bits = kvcache_bits(e->opt->kv_type),
         .cpu = kernels, .host_cpu = host_cpu(cpu, sizeof(cpu)), .threads = par_threads(e->par),
         .context = context, .batch = e->batch, .parallel = e->opt->parallel,
         .seed = e->opt->sample.seed, .settings = settings.data, .version = LLMUTILS_VERSION};

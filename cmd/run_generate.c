@@ -17,6 +17,7 @@
 struct scheduler {
     struct engine *e;
     const struct feed *feed;
+    struct request *one;        /* feed->one, until it was taken */
     int slots;
     struct request **active;    /* [slots] in the order they came */
     int n_active;
@@ -98,9 +99,17 @@ static int start_request(struct scheduler *s, struct request *r, int seq) {
     return 1;
 }
 
+static struct request *next_request(struct scheduler *s) {
+    if (s->feed->next)
+        return s->feed->next(s->feed->arg, s->n_active == 0);
+    struct request *r = s->one;
+    s->one = NULL;
+    return r;
+}
+
 static void admit(struct scheduler *s) {
     while (s->n_active < s->slots) {
-        struct request *r = s->feed->next(s->feed->arg, s->n_active == 0);
+        struct request *r = next_request(s);
         if (!r)
             return;
         int seq = 0;
@@ -245,7 +254,7 @@ static void read_pass(struct scheduler *s, int n) {
 }
 
 void generate(struct engine *e, const struct feed *feed) {
-    struct scheduler s = {.e = e, .feed = feed, .slots = e->opt->parallel};
+    struct scheduler s = {.e = e, .feed = feed, .one = feed->one, .slots = e->opt->parallel};
     s.active = mem_array((size_t)s.slots, sizeof(*s.active));
     s.taken = mem_alloc((size_t)s.slots);
     for (;;) {

@@ -6,6 +6,7 @@
 
 #include "cmd/table.h"
 #include "lib/format/gguf.h"
+#include "lib/infer/kvcache.h"
 
 static const struct column columns[] = {
     {"architecture", 0}, {"name", 0}, {"quantization", 0}, {"parameters", 0},
@@ -49,7 +50,7 @@ static void print_shape(struct table *t, const struct options *opt, const struct
     table_int(t, s->weight_bytes);
     table_int(t, (int64_t)gguf_file_bytes(g));
     table_str(t, run_kv_name(opt->kv_type));
-    table_float(t, shape_kv_bytes(s, run_kv_bits(opt->kv_type)));
+    table_float(t, shape_kv_bytes(s, kvcache_bits(opt->kv_type)));
     table_int(t, s->context);
     table_int(t, s->layers);
     table_int(t, s->d_model);

@@ -147,11 +147,6 @@ const char *run_kv_name(int kv_type) {
     return kv_names[i];
 }
 
-double run_kv_bits(int kv_type) {
-    const struct kern_type_info *info = kern_type_info(kv_type);
-    return 8.0 * info->bytes / info->block;
-}
-
 /* What may be given once only, because a second one would be forgotten. */
 static void set_once(const char **where, const char *option, const char *value) {
     if (*where)

@@ -48,6 +48,26 @@ void result_json(const struct engine *e, const struct request *r, struct buf *ou
     jsonw_close(out, '}');
 }
 
+void result_show(const struct engine *e, struct request *r, FILE *out) {
+    size_t n = reply_ready(&r->reply, r->stop != NULL);
+    if (n == 0)
+        return;
+    fwrite(r->reply.text.data + r->reply.shown, 1, n, out);
+    r->reply.shown += n;
+    check_stream(out, e->opt->output);
+}
+
+void result_end(const struct engine *e, const struct request *r, FILE *out) {
+    if (e->opt->common.json) {
+        struct buf line = {0};
+        result_json(e, r, &line);
+        fwrite(line.data, 1, line.len, out);
+        buf_free(&line);
+    }
+    fputc('\n', out);
+    check_stream(out, e->opt->output);
+}
+
 void result_trace(struct engine *e, const struct request *r) {
     if (!e->trace)
         return;
