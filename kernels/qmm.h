@@ -76,6 +76,22 @@ void qmm_matmul(const struct qmm_ops *ops, struct kern_queue *q, const float *x,
 void qmm_experts(const struct qmm_ops *ops, struct kern_queue *q, const struct kern_experts *e,
                  const struct kern_routes *routes, const float *x, int n, float *out);
 
+/* The operations of kernels/impl.h for a variant, from its `ops`. */
+#define QMM_DEFINE(isa) \
+    void kern_embed_##isa(struct kern_queue *q, const struct kern_weight *w, const int32_t *ids, \
+                          int n, float scale, float *out) { \
+        qmm_embed(q, w, ids, n, scale, out); \
+    } \
+    void kern_matmul_##isa(struct kern_queue *q, const float *x, int n, const struct kern_mm *mm, \
+                           int count) { \
+        qmm_matmul(&ops, q, x, n, mm, count); \
+    } \
+    void kern_experts_##isa(struct kern_queue *q, const struct kern_experts *e, \
+                            const struct kern_routes *routes, const float *x, int n, \
+                            float *out) { \
+        qmm_experts(&ops, q, e, routes, x, n, out); \
+    }
+
 /* Bytes of one packed panel. */
 size_t qmm_panel_bytes(int type, int64_t cols);
 

@@ -74,17 +74,4 @@ static const struct qmm_ops ops = {
     .glu = kern_glu_avx512,
 };
 
-void kern_embed_avx512(struct kern_queue *q, const struct kern_weight *w, const int32_t *ids,
-                       int n, float scale, float *out) {
-    qmm_embed(q, w, ids, n, scale, out);
-}
-
-void kern_matmul_avx512(struct kern_queue *q, const float *x, int n, const struct kern_mm *mm,
-                        int count) {
-    qmm_matmul(&ops, q, x, n, mm, count);
-}
-
-void kern_experts_avx512(struct kern_queue *q, const struct kern_experts *e,
-                         const struct kern_routes *routes, const float *x, int n, float *out) {
-    qmm_experts(&ops, q, e, routes, x, n, out);
-}
+QMM_DEFINE(avx512)

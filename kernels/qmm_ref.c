@@ -132,17 +132,4 @@ static const struct qmm_ops ops = {
     .tile = 1, .quantize = quantize, .product = product, .axpy = axpy, .glu = kern_glu_ref,
 };
 
-void kern_embed_ref(struct kern_queue *q, const struct kern_weight *w, const int32_t *ids, int n,
-                    float scale, float *out) {
-    qmm_embed(q, w, ids, n, scale, out);
-}
-
-void kern_matmul_ref(struct kern_queue *q, const float *x, int n, const struct kern_mm *mm,
-                     int count) {
-    qmm_matmul(&ops, q, x, n, mm, count);
-}
-
-void kern_experts_ref(struct kern_queue *q, const struct kern_experts *e,
-                      const struct kern_routes *routes, const float *x, int n, float *out) {
-    qmm_experts(&ops, q, e, routes, x, n, out);
-}
+QMM_DEFINE(ref)
