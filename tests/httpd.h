@@ -39,6 +39,10 @@
 
 #define HTTPD_URLS 256
 
+/* The end of every head. A server that closes without saying so is taken for one that keeps the
+ * connection, and the client's next request meets its end, or does not: a race. */
+#define HTTPD_CLOSE "Connection: close\r\n\r\n"
+
 struct httpd {
     const char *data;           /* the file */
     size_t len;
@@ -133,16 +137,16 @@ static inline int httpd_refuse(const struct httpd_request *r) {
     long long status = httpd_number(r, "status", 0);
     if (httpd_word(r, "goto", &to))
         n = snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: %.*s:///etc/passwd\r\n"
-                     "Content-Length: 0\r\n\r\n", (int)strcspn(to, ",;/"), to);
+                     "Content-Length: 0\r\n" HTTPD_CLOSE, (int)strcspn(to, ",;/"), to);
     else if (r->nth < httpd_number(r, "redirect", 0))
         n = snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: %s\r\nETag: \"other\"\r\n"
-                     "Content-Length: 5\r\n\r\nmoved", r->path);
+                     "Content-Length: 5\r\n" HTTPD_CLOSE "moved", r->path);
     else if (status)
-        n = snprintf(text, sizeof text, "HTTP/1.1 %lld %s\r\nContent-Length: 5\r\n\r\nsorry",
-                     status, status == 404 ? "Not Found" : "Trouble");
+        n = snprintf(text, sizeof text, "HTTP/1.1 %lld %s\r\nContent-Length: 5\r\n" HTTPD_CLOSE
+                     "sorry", status, status == 404 ? "Not Found" : "Trouble");
     else if (*r->range && httpd_word(r, "unsatisfied", NULL))
         n = snprintf(text, sizeof text, "HTTP/1.1 416 Range Not Satisfiable\r\n"
-                     "Content-Length: 0\r\n\r\n");
+                     "Content-Length: 0\r\n" HTTPD_CLOSE);
     if (n)
         httpd_send(r->fd, text, (size_t)n);
     return n != 0;
@@ -181,7 +185,7 @@ static inline void httpd_answer(const struct httpd *h, const struct httpd_reques
     else if (!httpd_word(r, "nolength", NULL))
         buf_printf(&head, "Content-Length: %lld\r\n",
                    httpd_number(r, "length", (long long)(h->len - from)));
-    buf_adds(&head, "Connection: close\r\n\r\n");
+    buf_adds(&head, HTTPD_CLOSE);
     httpd_send(r->fd, head.data, head.len);
     buf_free(&head);
     char *copy = mem_strndup(h->data + from, h->len - from);
