@@ -1,0 +1,106 @@
+/* policy.h - private to lib/cache: what every replacement policy is made of
+ *
+ * A policy's struct begins with a struct policy. Its file defines
+ *
+ *     static int holds(const struct fifo *f, uint32_t id);    // in the cache?
+ *     static int touch(struct fifo *f, uint32_t id);          // access: 1 found, 0 inserted
+ *     static void prefetch(const struct fifo *f, uint32_t id);
+ *     static void *create(const struct sim_setup *s, struct err *err);
+ *     static void destroy(struct fifo *f);
+ *     POLICY_DEFINE(fifo, "fifo", "first in, first out")
+ *
+ * and calls policy_inserted and policy_evicted for each block that enters and leaves. The macro
+ * makes the loop over requests, into which the two small functions are inlined, so that an access
+ * costs no call.
+ */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include <stdlib.h>
+
+#include "lib/base/mem.h"
+#include "lib/cache/sim.h"
+
+struct policy {
+    const struct blocks *blocks;
+    int64_t capacity;
+    int64_t size;               /* blocks in the cache */
+    int64_t request;            /* the one that runs */
+    uint32_t *born;             /* [unique] request that inserted the block last */
+    struct sim_counts counts;
+};
+
+static inline void policy_start(struct policy *p, const struct sim_setup *s) {
+    p->blocks = s->blocks;
+    p->capacity = s->capacity;
+    p->born = mem_array(s->blocks->unique, sizeof *p->born);
+}
+
+static inline void policy_inserted(struct policy *p, uint32_t id) {
+    p->size++;
+    p->counts.inserted++;
+    p->born[id] = (uint32_t)p->request;
+}
+
+static inline void policy_evicted(struct policy *p, uint32_t id) {
+    const int64_t *time = p->blocks->time_ns;
+    uint64_t life = time ? (uint64_t)(time[p->request] - time[p->born[id]]) / 1000000
+                         : (uint64_t)(p->request - p->born[id]);
+    p->size--;
+    p->counts.evicted++;
+    p->counts.life[life ? 64 - __builtin_clzll(life) : 0]++;
+}
+
+/* The number after "key=" in the parameters, or def. Sets err (once; its text starts empty) when
+ * it is no number in [min, max]. policy_params_known fails for a key that is not in keys. */
+double policy_param(const struct sim_setup *s, const char *key, double def, double min,
+                    double max, struct err *err);
+int policy_params_known(const struct sim_setup *s, const char *const *keys, struct err *err);
+
+/* How far ahead of an access its block's state is asked for. */
+#define POLICY_AHEAD 24
+
+#define POLICY_DEFINE(NAME, TEXT, WORDS) \
+    static void run_requests(void *sim, int64_t from, int64_t to, uint32_t *hit, \
+                             uint32_t *held) { \
+        struct NAME *x = sim; \
+        struct policy *p = sim; \
+        const struct blocks *b = p->blocks; \
+        int64_t end = b->accesses; \
+        for (int64_t r = from; r < to; r++) { \
+            const uint32_t *id = b->id + b->first[r]; \
+            int64_t n = b->first[r + 1] - b->first[r]; \
+            int64_t ahead = end - b->first[r] < n + POLICY_AHEAD ? \
+                            end - b->first[r] - POLICY_AHEAD : n; \
+            int64_t prefix = 0; \
+            uint32_t found = 0; \
+            p->request = r; \
+            while (prefix < n && holds(x, id[prefix])) \
+                prefix++; \
+            for (int64_t i = 0; i < n; i++) { \
+                if (i < ahead) \
+                    prefetch(x, id[i + POLICY_AHEAD]); \
+                found += (uint32_t)touch(x, id[i]); \
+            } \
+            hit[r - from] = (uint32_t)prefix; \
+            held[r - from] = found; \
+        } \
+    } \
+    static int holds_block(const void *sim, uint32_t id) { \
+        return holds(sim, id); \
+    } \
+    static const struct sim_counts *get_counts(const void *sim) { \
+        return &((const struct policy *)sim)->counts; \
+    } \
+    static void free_policy(void *sim) { \
+        if (!sim) \
+            return; \
+        destroy(sim); \
+        free(((struct policy *)sim)->born); \
+        free(sim); \
+    } \
+    const struct sim_ops policy_##NAME = { \
+        .name = TEXT, .words = WORDS, .create = create, .run = run_requests, \
+        .holds = holds_block, .counts = get_counts, .free = free_policy};
+
+#endif
