@@ -34,6 +34,8 @@ struct blocks {
     int64_t longest;            /* blocks of the longest request */
     int64_t input_tokens, output_tokens;    /* sums */
     int block_tokens;           /* at least 1 */
+    uint32_t *next;             /* [accesses] of each, the next access to its block; BLOCKS_NONE:
+                                 * there is none. NULL until blocks_find_next */
     struct reqs_totals totals;
 };
 
@@ -44,5 +46,7 @@ struct blocks *blocks_load(const char *path, const struct reqs_options *opt,
                            int (*progress)(void *arg, int64_t bytes), void *arg,
                            struct err *err);
 void blocks_free(struct blocks *b);                     /* NULL is fine */
+/* Fills next, 4 bytes an access: for policies that know the future. */
+void blocks_find_next(struct blocks *b);
 
 #endif

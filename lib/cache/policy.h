@@ -30,9 +30,11 @@ struct policy {
     struct sim_counts counts;
 };
 
+/* More room than there are blocks changes nothing, and arrays are as long as the capacity. */
 static inline void policy_start(struct policy *p, const struct sim_setup *s) {
+    int64_t most = s->blocks->unique ? s->blocks->unique : 1;
     p->blocks = s->blocks;
-    p->capacity = s->capacity;
+    p->capacity = s->capacity < most ? s->capacity : most;
     p->born = mem_array(s->blocks->unique, sizeof *p->born);
 }
 
@@ -60,18 +62,18 @@ int policy_params_known(const struct sim_setup *s, const char *const *keys, stru
 /* How far ahead of an access its block's state is asked for. */
 #define POLICY_AHEAD 24
 
-#define POLICY_DEFINE(NAME, TEXT, WORDS) \
+/* The loop alone, for a policy that wraps it. */
+#define POLICY_LOOP(NAME) \
     static void run_requests(void *sim, int64_t from, int64_t to, uint32_t *hit, \
                              uint32_t *held) { \
         struct NAME *x = sim; \
         struct policy *p = sim; \
         const struct blocks *b = p->blocks; \
-        int64_t end = b->accesses; \
         for (int64_t r = from; r < to; r++) { \
             const uint32_t *id = b->id + b->first[r]; \
             int64_t n = b->first[r + 1] - b->first[r]; \
-            int64_t ahead = end - b->first[r] < n + POLICY_AHEAD ? \
-                            end - b->first[r] - POLICY_AHEAD : n; \
+            int64_t left = b->accesses - b->first[r]; \
+            int64_t ahead = left < n + POLICY_AHEAD ? left - POLICY_AHEAD : n; \
             int64_t prefix = 0; \
             uint32_t found = 0; \
             p->request = r; \
@@ -85,7 +87,9 @@ int policy_params_known(const struct sim_setup *s, const char *const *keys, stru
             hit[r - from] = (uint32_t)prefix; \
             held[r - from] = found; \
         } \
-    } \
+    }
+
+#define POLICY_OPS(NAME, TEXT, WORDS, RUN) \
     static int holds_block(const void *sim, uint32_t id) { \
         return holds(sim, id); \
     } \
@@ -100,7 +104,11 @@ int policy_params_known(const struct sim_setup *s, const char *const *keys, stru
         free(sim); \
     } \
     const struct sim_ops policy_##NAME = { \
-        .name = TEXT, .words = WORDS, .create = create, .run = run_requests, \
-        .holds = holds_block, .counts = get_counts, .free = free_policy};
+        .name = TEXT, .words = WORDS, .create = create, .run = RUN, .holds = holds_block, \
+        .counts = get_counts, .free = free_policy};
+
+#define POLICY_DEFINE(NAME, TEXT, WORDS) \
+    POLICY_LOOP(NAME) \
+    POLICY_OPS(NAME, TEXT, WORDS, run_requests)
 
 #endif

@@ -1,0 +1,187 @@
+/* cache_options.c - what the verbs of llm-cache share on their command lines, see cache.h */
+#include "cmd/cache.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd/progress.h"
+#include "lib/base/num.h"
+
+#define MAX_BLOCK_TOKENS (1 << 24)
+
+/* ---- the trace -------------------------------------------------------------------------- */
+
+int cache_trace_option(int c, const char *arg, struct cache_trace *in) {
+    switch (c) {
+    case OPT_BLOCK_TOKENS:
+        in->reqs.block_tokens = (int)arg_int("--block-tokens", arg, 1, MAX_BLOCK_TOKENS);
+        return 1;
+    case OPT_SKIP_BAD:
+        in->reqs.skip_bad = 1;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+void cache_trace_operand(int argc, char **argv, const char *const *usage,
+                         struct cache_trace *in) {
+    if (argc - optind > 1)
+        usage_die("'%s': one trace is read, not several (cat joins them)", argv[optind + 1]);
+    in->path = optind < argc ? argv[optind] : "-";
+    if (!strcmp(in->path, "-") && isatty(STDIN_FILENO)) {
+        print_usage(stderr, usage);
+        exit(EXIT_USAGE);
+    }
+}
+
+void cache_trace_warn(const struct cache_trace *in, const struct reqs_totals *t, int quiet) {
+    const char *name = input_name(in->path);
+    if (t->bad)
+        warn("%s: %lld broken lines passed over", name, (long long)t->bad);
+    if (t->backwards && !quiet)
+        warn("%s: %lld timestamps went back; those requests count at the time of the one before",
+             name, (long long)t->backwards);
+}
+
+struct loading {
+    struct progress bar;
+    int64_t total;              /* bytes of the file; -1: not known, or compressed */
+};
+
+static int show_loading(void *arg, int64_t bytes) {
+    struct loading *l = arg;
+    progress_update(&l->bar, bytes, bytes <= l->total ? l->total : -1);
+    return 0;
+}
+
+struct blocks *cache_load(const struct cache_trace *in, const struct common *common) {
+    struct loading l = {.total = -1};
+    struct stat st;
+    struct err e = {{0}};
+    if (strcmp(in->path, "-") && !stat(in->path, &st) && S_ISREG(st.st_mode))
+        l.total = st.st_size;
+    progress_start(&l.bar, "reading", PROGRESS_BYTES, common->quiet);
+    struct blocks *b = blocks_load(in->path, &in->reqs, show_loading, &l, &e);
+    progress_end(&l.bar);
+    if (!b)
+        die_err(&e);
+    cache_trace_warn(in, &b->totals, common->quiet);
+    return b;
+}
+
+/* ---- the model -------------------------------------------------------------------------- */
+
+int cache_model_option(int c, const char *arg, struct cache_model *m) {
+    static const char *const names[] = {"f32", "f16", "bf16", "fp8", "q8_0", NULL};
+    static const double bits[] = {32, 16, 16, 8, 8.5};
+    struct err e = {{0}};
+    switch (c) {
+    case OPT_SHAPE:
+        shape_free(m->shape);
+        m->shape = shape_find(arg, &e);
+        if (!m->shape)
+            die("--shape: %s", e.text);
+        return 1;
+    case OPT_KV_TYPE:
+        m->kv_bits = bits[arg_choice("--kv-type", arg, names)];
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+void cache_model_ready(struct cache_model *m) {
+    m->token_bytes = m->shape ? shape_kv_bytes(m->shape, m->kv_bits) : 0;
+}
+
+/* ---- sizes and times -------------------------------------------------------------------- */
+
+char **arg_list(char *text, int *n) {
+    size_t commas = 0;
+    for (const char *p = text; *p; p++)
+        commas += *p == ',';
+    char **part = mem_array(commas + 1, sizeof *part);
+    *n = 0;
+    for (char *p = text; p;) {
+        char *comma = strchr(p, ',');
+        if (comma)
+            *comma++ = '\0';
+        part[(*n)++] = p;
+        p = comma;
+    }
+    return part;
+}
+
+/* Takes `tail` off the end of s; 1 when it was there. */
+static int take_off(char *s, const char *tail) {
+    size_t n = strlen(s);
+    size_t t = strlen(tail);
+    if (n < t || strcmp(s + n - t, tail))
+        return 0;
+    s[n - t] = '\0';
+    return 1;
+}
+
+static int64_t one_size(const char *option, const char *text, const struct blocks *b,
+                        const struct cache_model *m) {
+    char *number = mem_strdup(text);
+    double share;
+    int64_t n;
+    int64_t blocks = 0;
+    if (!strcmp(text, "inf")) {
+        blocks = b->unique ? b->unique : 1;
+    } else if (take_off(number, "%")) {
+        if (!num_float(number, 0, 1e6, &share) && share > 0)
+            blocks = (int64_t)fmax(1, floor(share / 100 * b->unique));
+    } else if (take_off(number, "tok")) {
+        if (!num_size(number, 1, INT64_MAX, &n))
+            blocks = n / b->block_tokens;
+    } else if (take_off(number, "B")) {
+        if (!m->shape)
+            usage_die("%s: '%s': a size in bytes needs --shape", option, text);
+        if (!num_size(number, 1, INT64_MAX, &n))
+            blocks = (int64_t)((double)n / m->token_bytes / b->block_tokens);
+    } else if (!num_size(number, 1, INT64_MAX, &n)) {
+        blocks = n;
+    }
+    free(number);
+    if (blocks < 1)
+        usage_die("%s: '%s': expected at least one block: blocks (1000, 64Ki), %% of the unique "
+                  "blocks (5%%), tokens (2Mtok), bytes (64GiB) or inf", option, text);
+    return blocks;
+}
+
+int64_t *cache_sizes(const char *option, const char *list, const struct blocks *b,
+                     const struct cache_model *m, int *n) {
+    char *text = mem_strdup(list);
+    char **part = arg_list(text, n);
+    int64_t *size = mem_array((size_t)*n, sizeof *size);
+    for (int i = 0; i < *n; i++)
+        size[i] = one_size(option, part[i], b, m);
+    free(part);
+    free(text);
+    return size;
+}
+
+int64_t arg_duration(const char *option, const char *value) {
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"", 1}};
+    char *number = mem_strdup(value);
+    double x = 0;
+    size_t u = 0;
+    while (!take_off(number, units[u].name))
+        u++;
+    int bad = num_float(number, 0, 1e10, &x) || x * units[u].seconds < 1e-9 ||
+              x * units[u].seconds > 9e9;
+    free(number);
+    if (bad)
+        usage_die("%s: '%s': expected a time above zero with ms, s, m, h or d behind it", option,
+                  value);
+    return (int64_t)llround(x * units[u].seconds * 1e9);
+}
