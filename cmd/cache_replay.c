@@ -447,6 +447,75 @@ static void print_report(const struct options *o, const struct blocks *b,
     table_free(p.table);
 }
 
+/* ---- picture ---------------------------------------------------------------------------- */
+
+/* Blocks in the cache; seconds of life where the room is unlimited. */
+static double across(const struct replay_job *j) {
+    return j->setup.capacity == INT64_MAX ? (double)j->setup.ttl_ns / 1e9
+                                          : (double)j->setup.capacity;
+}
+
+struct curve {
+    double *x, *y;
+    size_t n;
+};
+
+/* Adds a point where it belongs from left to right. */
+static void add_point(struct curve *c, double x, double y) {
+    size_t i = c->n++;
+    for (; i > 0 && c->x[i - 1] > x; i--) {
+        c->x[i] = c->x[i - 1];
+        c->y[i] = c->y[i - 1];
+    }
+    c->x[i] = x;
+    c->y[i] = y;
+}
+
+static char *curve_name(const struct job_list *jobs, int i) {
+    const struct sim_setup *s = &jobs->job[i].setup;
+    if (!s->ttl_ns || s->capacity == INT64_MAX)
+        return mem_strdup(jobs->label[i]);
+    return mem_printf("%s %g s", jobs->label[i], (double)s->ttl_ns / 1e9);
+}
+
+/* One curve for each policy, and where times to live meet sizes for each of these. */
+static void draw(const struct options *o, const struct job_list *jobs,
+                 const struct replay_result *res) {
+    struct plot_series *s = mem_array((size_t)jobs->n, sizeof *s);
+    struct curve *c = mem_array((size_t)jobs->n, sizeof *c);
+    char **name = mem_array((size_t)jobs->n, sizeof *name);
+    int n = 0;
+    int lives = 0;
+    for (int i = 0; i < jobs->n; i++) {
+        char *own = curve_name(jobs, i);
+        int k = 0;
+        while (k < n && strcmp(name[k], own))
+            k++;
+        if (k == n) {
+            c[n].x = mem_array((size_t)jobs->n, sizeof *c->x);
+            c[n].y = mem_array((size_t)jobs->n, sizeof *c->y);
+            name[n++] = mem_strdup(own);
+        }
+        add_point(&c[k], across(&jobs->job[i]),
+                  ratio((double)res[i].all.hit_blocks, (double)res[i].all.accesses));
+        lives += jobs->job[i].setup.capacity == INT64_MAX;
+        free(own);
+    }
+    for (int k = 0; k < n; k++)
+        s[k] = (struct plot_series){name[k], c[k].x, c[k].y, c[k].n};
+    plot_lines(o->plot, &(struct plot_labels){
+        .title = "Prefix hits", .x = lives == jobs->n ? "time to live (s)" : "cache size (blocks)",
+        .y = "block hit ratio", .log_x = 1}, s, n);
+    for (int k = 0; k < n; k++) {
+        free(name[k]);
+        free(c[k].x);
+        free(c[k].y);
+    }
+    free(name);
+    free(c);
+    free(s);
+}
+
 /* ---- all -------------------------------------------------------------------------------- */
 
 static int show_progress(void *arg, int64_t done, int64_t total) {
@@ -488,6 +557,8 @@ int cache_replay(int argc, char **argv) {
     if (b->accesses) {
         struct replay_result *res = run(&o, b, &jobs);
         print_report(&o, b, &jobs, res);
+        if (o.plot)
+            draw(&o, &jobs, res);
         replay_free(res, jobs.n);
     } else {
         warn("%s: no blocks in %lld requests: nothing to replay", input_name(o.in.path),
