@@ -7,6 +7,11 @@
  * things are counted closer than there: of n tokens the i-th sees i, not n, and no more than
  * its window. A gated FFN has three matrices (Shazeer, arXiv 2002.05202). Norms, rotations,
  * activations, softmax and biases are left out, and the embedding is a look-up.
+ *
+ * Latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1) is counted as its equations stand:
+ * every token's latent is expanded once into keys and values of all heads, and scores are taken
+ * over those. An engine that keeps only latents may expand them again, or multiply queries into the
+ * latent space instead (more work over positions, less over tokens); neither is counted.
  */
 #include "lib/shape/shape.h"
 
@@ -21,15 +26,33 @@ static int64_t visible(const struct shape_layer *l, int64_t pos) {
 
 /* ---- FLOPs ------------------------------------------------------------------------------ */
 
+/* From a hidden vector to what attention needs of this token as one that others see. */
+static double keys_and_values(const struct shape_layer *l, int64_t d) {
+    if (!l->kv_latent)
+        return product((int64_t)l->kv_heads * (l->dk + l->dv), d);
+    int64_t expanded = (int64_t)l->heads * (l->dk - l->rope_dims + l->dv);
+    return product(l->kv_latent + l->rope_dims, d) + product(expanded, l->kv_latent);
+}
+
+/* To this token's queries, and from the heads' results back. */
+static double queries_and_output(const struct shape_layer *l, int64_t d) {
+    int64_t heads = l->heads;
+    double queries = l->q_latent ? product(l->q_latent, d) + product(heads * l->dk, l->q_latent)
+                                 : product(heads * l->dk, d);
+    return queries + product(d, heads * l->dv);
+}
+
+/* Scores and weighted values over one position that is seen. */
+static double seen(const struct shape_layer *l) {
+    return product(1, (int64_t)l->heads * (l->dk + l->dv));
+}
+
 static void add_attention(const struct shape *s, const struct shape_layer *l, int64_t pos,
                           unsigned parts, struct shape_flops *f) {
-    int64_t d = s->d_model;
-    int64_t heads = l->heads;
     if (parts & SHAPE_KV)
-        f->attention += product((int64_t)l->kv_heads * (l->dk + l->dv), d);
+        f->attention += keys_and_values(l, s->d_model);
     if (parts & SHAPE_ATTENTION)
-        f->attention += product(heads * l->dk, d) + product(d, heads * l->dv) +
-                        product(visible(l, pos), heads * (l->dk + l->dv));
+        f->attention += queries_and_output(l, s->d_model) + (double)visible(l, pos) * seen(l);
 }
 
 static void add_ffn(const struct shape *s, const struct shape_layer *l, struct shape_flops *f) {
@@ -54,6 +77,28 @@ void shape_add_row_flops(const struct shape *s, int64_t pos, int head, struct sh
         f->head += product(s->vocab, s->d_model);
 }
 
+/* Positions that the first n tokens of a sequence see, all together. */
+static double visible_sum(const struct shape_layer *l, int64_t n) {
+    int64_t rising = l->window && n > l->window ? l->window : n;
+    return (double)rising * (double)(rising + 1) / 2 + (double)(n - rising) * (double)rising;
+}
+
+double shape_prefill_flops(const struct shape *s, int64_t from, int64_t to) {
+    double sum = 0;
+    if (to <= from)
+        return 0;
+    for (int i = 0; i < s->layers; i++) {
+        const struct shape_layer *l = &s->layer[i];
+        struct shape_flops token = {0};
+        add_ffn(s, l, &token);
+        sum += (double)(to - from) * (keys_and_values(l, s->d_model) +
+                                      queries_and_output(l, s->d_model) + token.dense +
+                                      token.experts) +
+               (visible_sum(l, to) - visible_sum(l, from)) * seen(l);
+    }
+    return sum;
+}
+
 double shape_linear_flops(const struct shape *s) {
     return 2.0 * (double)s->params;
 }
@@ -62,7 +107,9 @@ double shape_linear_flops(const struct shape *s) {
 
 /* Of one token in one layer. */
 static double kv_bytes(const struct shape_layer *l, double bits) {
-    return (double)l->kv_heads * (double)(l->dk + l->dv) * bits / 8;
+    int64_t elements = l->kv_latent ? (int64_t)l->kv_latent + l->rope_dims
+                                    : (int64_t)l->kv_heads * (l->dk + l->dv);
+    return (double)elements * bits / 8;
 }
 
 double shape_kv_bytes(const struct shape *s, double bits) {
@@ -77,6 +124,16 @@ double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double 
     for (int i = 0; i < s->layers; i++) {
         const struct shape_layer *l = &s->layer[i];
         sum += (double)(last - first + visible(l, first)) * kv_bytes(l, bits);
+    }
+    return sum;
+}
+
+double shape_sequence_kv_bytes(const struct shape *s, int64_t tokens, double bits) {
+    double sum = 0;
+    for (int i = 0; i < s->layers; i++) {
+        const struct shape_layer *l = &s->layer[i];
+        int64_t held = l->window && tokens > l->window ? l->window : tokens;
+        sum += (double)held * kv_bytes(l, bits);
     }
     return sum;
 }

@@ -1,8 +1,13 @@
 /* shape.h - what a model computes: widths, layers, routing, and the arithmetic that follows
  *
- * A shape says everything about a model but its weights. It is read from a GGUF header (here),
- * and is what the run trace's first line carries. Each architecture is one small file
- * (arch_*.c) that fills a struct shape, plus one row in arch.c.
+ * A shape says everything about a model but its weights. For running a model it is read from a
+ * GGUF header (each architecture is one small file, arch_*.c, and one row in arch.c). For counting
+ * what a model costs it comes from wherever its widths are written down:
+ *
+ *     struct shape *s = shape_find("deepseek-v3", &err);      // or a file: see below
+ *     double bytes = shape_sequence_kv_bytes(s, 4096, 16);
+ *     double flops = shape_prefill_flops(s, 3072, 4096);
+ *     shape_free(s);
  */
 #ifndef SHAPE_H
 #define SHAPE_H
@@ -33,6 +38,13 @@ struct shape_layer {
     int experts, top_k;     /* 0: no routed experts in this layer */
     int d_expert;           /* hidden width of one expert */
     int d_shared;           /* hidden width of the shared expert(s), 0: none */
+
+    /* Latent attention (MLA, arXiv 2405.04434): keys and values of all heads are made from one
+     * latent vector a token, which is what the cache keeps, beside the rotary part of the key that
+     * all heads share. dk counts a head's rotary elements too, kv_heads is heads. */
+    int kv_latent;          /* elements of that vector, 0: keys and values are kept themselves */
+    int rope_dims;          /* elements of the shared rotary key */
+    int q_latent;           /* queries are made from a vector of so many; 0: from the hidden one */
 };
 
 #define SHAPE_ROPES 2
@@ -58,7 +70,8 @@ struct shape {
     int post_norms;         /* norms after attention and after the FFN (gemma) */
     int tied;               /* the head is the embedding matrix */
 
-    /* Counted from the tensors of the header: */
+    /* Counted from the tensors of a GGUF header, read from a trace, or computed from the widths
+     * (gated FFNs, RMS norms) and the bits of the weights' type: */
     int64_t params;         /* every element, embeddings included */
     int64_t params_active;  /* used for one token: all but the experts not chosen and, unless the
                              * head is tied to it, the embedding matrix (one row is read) */
@@ -73,6 +86,20 @@ struct shape {
  * any number that no model can have. NULL on error. */
 struct shape *shape_from_gguf(const struct gguf *g, struct err *err);
 void shape_free(struct shape *s);
+
+/* The shape that `spec` says, for counting, not for running (no rope, norms' epsilon or scales
+ * unless it is a GGUF):
+ *   a GGUF file of an architecture of shape_archs
+ *   config.json of Hugging Face transformers, or the folder that holds one
+ *   a run trace, plain or zstd (llm-trace(5)): the shape in its first line
+ *   numbers: "layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336" (see shape_numbers.c)
+ *   the name of a known model, upper or lower case, with its maker or without (shape_names)
+ * A file is sniffed, whatever its name. A known name goes before a file of that name in the
+ * current folder, so that it means the same everywhere ("./NAME" is the file). NULL on error; for
+ * what is none of these, err says what would be. */
+struct shape *shape_find(const char *spec, struct err *err);
+/* Names of known models; NULL-terminated. */
+const char *const *shape_names(void);
 /* Names of all architectures, one table row each; NULL-terminated. */
 const char *const *shape_archs(void);
 
@@ -108,7 +135,7 @@ void shape_add_layer_flops(const struct shape *s, int layer, int64_t pos, unsign
                            struct shape_flops *f);
 
 /* KV bytes of one token over all layers for an element type of `bits` per element (F16 16, F32
- * 32, Q8_0 8.5). */
+ * 32, Q8_0 8.5). Latent attention: one latent and one rotary key a layer, not K and V of heads. */
 double shape_kv_bytes(const struct shape *s, double bits);
 /* KV bytes that rows at positions first..last of one sequence read in one pass: every position
  * that at least one of them sees, once (windows counted). */
@@ -116,5 +143,13 @@ double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double 
 /* The linear assumption: FLOPs of one row were every parameter used (2 x params, experts all),
  * without attention's growth. */
 double shape_linear_flops(const struct shape *s);
+
+/* FLOPs to prefill the tokens at positions [from, to) of a sequence whose earlier ones are cached:
+ * the sum of shape_add_row_flops over them, without the head, in closed form (one step a layer
+ * however many tokens). 0 when to <= from. */
+double shape_prefill_flops(const struct shape *s, int64_t from, int64_t to);
+/* KV bytes that a sequence of so many tokens holds: a layer with a window keeps at most that many
+ * tokens of it. */
+double shape_sequence_kv_bytes(const struct shape *s, int64_t tokens, double bits);
 
 #endif
