@@ -1,0 +1,121 @@
+/* policy_gdsf.c - greedy dual size frequency (Cherkasova, "Improving WWW proxies performance with
+ * greedy-dual-size-frequency caching policy", HP Labs HPL-98-69, 1998)
+ *
+ * A block's priority is clock + frequency x cost / size, set when it is touched; the lowest one
+ * leaves and its priority becomes the clock, which ages those that stay. All blocks have size 1
+ * here; the cost is what the setup says, as the work of computing the block again. Of equal
+ * priorities the least recently touched leaves; frequency is forgotten on leaving.
+ *
+ * A touch only raises a priority, so the heap may be late: a hit leaves its entry where it is,
+ * and an entry that comes to the top without being its block's latest touch sinks to where it
+ * belongs. Hits then cost one store, and no block needs to know its place in the heap.
+ */
+#include "lib/cache/policy.h"
+
+#define WAYS 4                  /* children of a heap entry: 64 bytes */
+
+struct entry {
+    double priority;
+    uint32_t at;                /* access that set it */
+    uint32_t id;
+};
+
+struct weight {
+    double priority;
+    uint32_t at;                /* latest access */
+    uint32_t frequency;         /* 0: not in the cache */
+};
+
+struct gdsf {
+    struct policy p;
+    const float *cost;          /* [unique] or NULL */
+    struct weight *weight;      /* [unique] */
+    struct entry *heap;         /* [capacity], p.size of them: one for each block in the cache */
+    double clock;
+    uint32_t now;               /* accesses so far */
+};
+
+static int holds(const struct gdsf *g, uint32_t id) {
+    return g->weight[id].frequency != 0;
+}
+
+static void prefetch(const struct gdsf *g, uint32_t id) {
+    __builtin_prefetch(&g->weight[id], 1);
+}
+
+static int before(const struct entry *a, const struct entry *b) {
+    return a->priority < b->priority || (a->priority == b->priority && a->at < b->at);
+}
+
+static void rise(struct entry *heap, int64_t i, struct entry e) {
+    for (; i && before(&e, &heap[(i - 1) / WAYS]); i = (i - 1) / WAYS)
+        heap[i] = heap[(i - 1) / WAYS];
+    heap[i] = e;
+}
+
+static void sink(struct entry *heap, int64_t n, struct entry e) {
+    int64_t i = 0;
+    for (int64_t child = 1; child < n; child = i * WAYS + 1) {
+        int64_t end = child + WAYS < n ? child + WAYS : n;
+        int64_t least = child;
+        for (int64_t c = child + 1; c < end; c++)
+            if (before(&heap[c], &heap[least]))
+                least = c;
+        if (!before(&heap[least], &e))
+            break;
+        heap[i] = heap[least];
+        i = least;
+    }
+    heap[i] = e;
+}
+
+/* Leaves the top entry of the heap free for the block that comes. */
+static void evict(struct gdsf *g) {
+    struct entry *top = g->heap;
+    const struct weight *w = &g->weight[top->id];
+    for (; top->at != w->at; w = &g->weight[top->id])
+        sink(g->heap, g->p.size,
+             (struct entry){.priority = w->priority, .at = w->at, .id = top->id});
+    g->clock = top->priority;
+    g->weight[top->id].frequency = 0;
+    policy_evicted(&g->p, top->id);
+}
+
+static int touch(struct gdsf *g, uint32_t id) {
+    struct weight *w = &g->weight[id];
+    int found = w->frequency != 0;
+    int full = g->p.size == g->p.capacity;
+    if (!found && full)
+        evict(g);
+    w->frequency++;
+    w->priority = g->clock + w->frequency * (g->cost ? (double)g->cost[id] : 1);
+    w->at = g->now++;
+    if (found)
+        return 1;
+    struct entry e = {.priority = w->priority, .at = w->at, .id = id};
+    if (full)
+        sink(g->heap, g->p.capacity, e);
+    else
+        rise(g->heap, g->p.size, e);
+    policy_inserted(&g->p, id);
+    return 0;
+}
+
+static void *create(const struct sim_setup *s, struct err *err) {
+    if (policy_params_known(s, NULL, err))
+        return NULL;
+    struct gdsf *g = mem_alloc(sizeof *g);
+    policy_start(&g->p, s);
+    g->cost = s->cost;
+    g->weight = mem_array(s->blocks->unique, sizeof *g->weight);
+    g->heap = mem_array((size_t)g->p.capacity, sizeof *g->heap);
+    return g;
+}
+
+static void destroy(struct gdsf *g) {
+    free(g->weight);
+    free(g->heap);
+}
+
+POLICY_DEFINE(gdsf, "gdsf", "the block leaves whose frequency times cost, aged, is lowest; its "
+              "cost is the FLOPs of computing it again")
