@@ -1,0 +1,238 @@
+/* reqs.c - requests from any trace: what the input is, the loop over its lines, the totals
+ *
+ * A format is a function that makes a draft of a line; what all have in common (times that must
+ * not go back, sessions as numbers, broken lines, the block size) is done here.
+ */
+#include "lib/trace/reqs.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/trace/reqs_impl.h"
+
+#define EXCERPT 40                      /* bytes of a line that an error shows */
+#define CALENDAR_NS ((int64_t)100000000 * 1000000000)  /* three years: no trace begins so late */
+
+const char *reqs_format_name(enum reqs_format f) {
+    static const char *const names[] = {"jsonl", "tokens", "lengths", "events", "stream"};
+    return names[f];
+}
+
+/* ---- errors ----------------------------------------------------------------------------- */
+
+/* "FILE:LINE:COLUMN: expected WANT, found 'EXCERPT'". */
+static int line_error(const struct reqs *r, const char *line, const struct json *j,
+                      struct err *err) {
+    size_t len = strcspn(j->at, "\n");
+    if (len && j->at[len - 1] == '\r')
+        len--;
+    long long column = j->at - line + 1;
+    if (!len)
+        return err_set(err, "%s:%lld:%lld: expected %s, found the end of the line", r->name,
+                       (long long)r->in.number, column, j->want);
+    return err_set(err, "%s:%lld:%lld: expected %s, found '%.*s%s'", r->name,
+                   (long long)r->in.number, column, j->want,
+                   (int)(len < EXCERPT ? len : EXCERPT), j->at, len > EXCERPT ? "..." : "");
+}
+
+/* ---- streams of ids --------------------------------------------------------------------- */
+
+static size_t word_length(const char *s) {
+    size_t n = 0;
+    while (isgraph((unsigned char)s[n]))
+        n++;
+    return n;
+}
+
+/* A number of 64 bits, or 16 hexadecimal digits and more (a digest, which is hashed). */
+static int is_id(const char *s, size_t len) {
+    uint64_t id;
+    size_t digits = 0;
+    if (len > 2 && s[0] == '0' && (s[1] | 0x20) == 'x') {
+        s += 2;
+        len -= 2;
+        digits = 16 - (len < 16 ? len : 16);
+    }
+    if (!digits && json_id_of_number(s, len, &id) == 0)
+        return 1;
+    for (size_t i = 0; i < len; i++) {
+        if (!isxdigit((unsigned char)s[i]))
+            return 0;
+        digits++;
+    }
+    return digits >= 16 && strspn(s, "0123456789") < len;
+}
+
+int reqs_stream_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
+    json_peek(j);
+    char *word = j->at;
+    size_t len = word_length(word);
+    if (!is_id(word, len))
+        return json_fail(j, "a block id: an integer of 64 bits, or 16 and more hex digits");
+    j->at += len;
+    if (json_end(j))
+        return -1;
+    r->ids.n = 0;
+    json_u64s_add(&r->ids, json_id_of_text(word, len));
+    d->q.block = r->ids.v;
+    d->q.blocks = 1;
+    d->format = REQS_STREAM;
+    return 1;
+}
+
+/* ---- open ------------------------------------------------------------------------------- */
+
+static int is_blank(const char *line) {
+    return line[strspn(line, " \t\r")] == '\n';
+}
+
+/* Chooses the reader by the first line that is not blank. */
+static int sniff(struct reqs *r, struct err *err) {
+    char *line;
+    int rc;
+    do
+        rc = reqs_lines_next(&r->in, &line, err);
+    while (rc == 1 && is_blank(line));
+    if (rc <= 0)
+        return rc;                      /* nothing at all is a trace without requests */
+    struct json j = {line, NULL};
+    char c = json_peek(&j);
+    r->read = reqs_record_read;
+    if (c == '{' || c == '[') {
+        reqs_lines_back(&r->in, line);
+        return 0;
+    }
+    if (is_id(j.at, word_length(j.at))) {
+        r->read = reqs_stream_read;
+        r->totals.format = REQS_STREAM;
+        reqs_lines_back(&r->in, line);
+        return 0;
+    }
+    j.want = "JSON Lines, CSV with token counts, or block ids";
+    return line_error(r, line, &j, err);
+}
+
+static int skip_bom(struct reqs *r, struct err *err) {
+    char *line;
+    int rc = reqs_lines_next(&r->in, &line, err);
+    if (rc == 1)
+        reqs_lines_back(&r->in, line + (strncmp(line, "\xEF\xBB\xBF", 3) ? 0 : 3));
+    return rc < 0 ? -1 : 0;
+}
+
+struct reqs *reqs_open(const char *path, const struct reqs_options *opt, struct err *err) {
+    struct zio *z = zio_open_read(path, err);
+    if (!z)
+        return NULL;
+    struct reqs *r = mem_alloc(sizeof *r);
+    r->name = mem_strdup(zio_name(z));
+    r->opt = *opt;
+    r->read = reqs_record_read;
+    r->sessions = reqs_names_new();
+    memset(r->order, 0xFF, sizeof r->order);
+    reqs_infer_init(&r->infer);
+    reqs_lines_init(&r->in, z);
+    if (skip_bom(r, err) || sniff(r, err)) {
+        reqs_close(r);
+        return NULL;
+    }
+    return r;
+}
+
+void reqs_close(struct reqs *r) {
+    if (!r)
+        return;
+    reqs_lines_free(&r->in);
+    reqs_names_free(r->sessions);
+    free(r->ids.v);
+    free(r->tokens.v);
+    free(r->made.v);
+    free(r->name);
+    free(r);
+}
+
+/* ---- records ---------------------------------------------------------------------------- */
+
+/* The time since the trace's start, raised to that of the record before. */
+static int64_t settle_time(struct reqs *r, const struct reqs_draft *d) {
+    int64_t *base = &r->base_ns[d->clock];
+    int64_t t;
+    if (d->clock == REQS_NO_TIME)
+        return r->last_ns;
+    if (!r->based[d->clock]) {
+        r->based[d->clock] = 1;
+        *base = d->clock == REQS_ABSOLUTE || d->clock_ns >= CALENDAR_NS ? d->clock_ns : 0;
+    }
+    r->totals.timed = 1;
+    if (__builtin_sub_overflow(d->clock_ns, *base, &t))
+        t = d->clock_ns < 0 ? INT64_MIN : INT64_MAX;
+    if (t < r->last_ns)
+        r->totals.backwards++;
+    else
+        r->last_ns = t;
+    return r->last_ns;
+}
+
+/* A trace is what its records say most about it: block ids over tokens over lengths. */
+static void settle_format(struct reqs *r, enum reqs_format f) {
+    if (!r->totals.records || f < r->totals.format)
+        r->totals.format = f;
+}
+
+static void settle(struct reqs *r, struct reqs_draft *d, struct req *out) {
+    settle_format(r, d->format);
+    *out = d->q;
+    out->time_ns = settle_time(r, d);
+    out->session = REQS_NO_SESSION;
+    if (d->session.data) {
+        out->session = reqs_names_add(r->sessions, d->session.data, d->session.len);
+        r->totals.sessions = reqs_names_count(r->sessions);
+    }
+    if (d->format == REQS_JSONL && d->q.input_tokens >= 0)
+        reqs_infer_add(&r->infer, d->q.input_tokens, d->q.blocks);
+    r->totals.records++;
+}
+
+int reqs_next(struct reqs *r, struct req *out, struct err *err) {
+    char *line;
+    int rc;
+    while ((rc = reqs_lines_next(&r->in, &line, err)) == 1) {
+        r->totals.bytes = r->in.bytes;
+        if (is_blank(line))
+            continue;
+        struct reqs_draft d = {
+            .q = {.line = r->in.number, .input_tokens = REQS_UNKNOWN,
+                  .output_tokens = REQS_UNKNOWN, .cached_tokens = REQS_UNKNOWN,
+                  .cache_write_tokens = REQS_UNKNOWN, .reasoning_tokens = REQS_UNKNOWN,
+                  .blocks = REQS_UNKNOWN}};
+        struct json j = {line, NULL};
+        rc = r->read(r, &j, &d);
+        if (rc == 1) {
+            settle(r, &d, out);
+            return 1;
+        }
+        if (rc == 0)
+            r->totals.other++;
+        else if (r->opt.skip_bad)
+            r->totals.bad++;
+        else
+            return line_error(r, line, &j, err);
+    }
+    r->totals.bytes = r->in.bytes;
+    return rc;
+}
+
+const struct reqs_totals *reqs_totals(const struct reqs *r) {
+    return &r->totals;
+}
+
+const char *reqs_session(const struct reqs *r, uint32_t session) {
+    return reqs_names_get(r->sessions, session);
+}
+
+int reqs_block_tokens(const struct reqs *r) {
+    if (r->opt.block_tokens)
+        return r->opt.block_tokens;
+    return r->said_block_tokens ? r->said_block_tokens : reqs_infer_result(&r->infer);
+}

@@ -1,0 +1,139 @@
+/* reqs_impl.h - what the files of the request reader share
+ *
+ *   reqs.c           open, sniff, the loop over lines, times, sessions, totals
+ *   reqs_line.c      lines of the input
+ *   reqs_json.c      values of a JSON line
+ *   reqs_record.c    JSON Lines: requests with block ids, token ids or lengths
+ *   reqs_csv.c       CSV of lengths
+ *   reqs_events.c    logs of KV cache events
+ *   reqs_time.c      decimal and calendar times
+ *   reqs_hash.c      token ids and texts to 64 bits, names to dense numbers
+ *   reqs_infer.c     the block size that lengths and block counts allow
+ */
+#ifndef REQS_IMPL_H
+#define REQS_IMPL_H
+
+#include "lib/base/mem.h"
+#include "lib/format/zio.h"
+#include "lib/trace/reqs.h"
+#include "lib/trace/reqs_json.h"
+
+/* ---- lines (reqs_line.c) ---------------------------------------------------------------- */
+
+struct reqs_lines {
+    struct zio *z;
+    char *data;                 /* cap bytes, and JSON_PAD more */
+    size_t cap, at, end;        /* [at, end) is read and not taken */
+    int ended;                  /* the input has no more */
+    int64_t number;             /* of the line taken last */
+    int64_t bytes;              /* read so far, decompressed */
+};
+
+void reqs_lines_init(struct reqs_lines *in, struct zio *z);
+void reqs_lines_free(struct reqs_lines *in);
+/* The next line, which ends in '\n' whether the input's does or not, in the reader's buffer until
+ * the next call. 1, 0 at the end, -1. */
+int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err);
+/* Makes the last line come again. */
+void reqs_lines_back(struct reqs_lines *in, const char *line);
+
+/* ---- texts and numbers ------------------------------------------------------------------ */
+
+uint64_t reqs_hash_bytes(const char *s, size_t len);
+/* State of a chain of tokens after one more; start with 0. */
+static inline uint64_t reqs_hash_token(uint64_t state, uint64_t token);
+
+/* Decimal number times scale in whole units, cut toward zero: 0, or -1 beyond 64 bits. The text
+ * is a valid JSON number. */
+int reqs_time_scaled(const char *s, size_t len, int64_t scale, int64_t *out);
+/* "2023-11-16 18:17:03.9799600", RFC 3339 with T, Z or an offset: nanoseconds since 1970 UTC. -1
+ * when it is none. */
+int reqs_time_calendar(const char *s, size_t len, int64_t *out);
+
+struct reqs_names;
+struct reqs_names *reqs_names_new(void);
+void reqs_names_free(struct reqs_names *n);
+uint32_t reqs_names_add(struct reqs_names *n, const char *s, size_t len);
+uint32_t reqs_names_count(const struct reqs_names *n);
+const char *reqs_names_get(const struct reqs_names *n, uint32_t i);
+
+/* ---- block size (reqs_infer.c) ---------------------------------------------------------- */
+
+struct reqs_sizes {             /* from..to; empty when from > to */
+    int64_t from, to;
+};
+
+struct reqs_infer {
+    struct reqs_sizes up, down; /* sizes that explain every record, counts rounded up or down */
+};
+
+void reqs_infer_init(struct reqs_infer *f);
+void reqs_infer_add(struct reqs_infer *f, int64_t tokens, int64_t blocks);
+int reqs_infer_result(const struct reqs_infer *f);
+
+/* ---- formats ---------------------------------------------------------------------------- */
+
+/* How a record says its time. */
+enum reqs_clock {
+    REQS_NO_TIME,
+    REQS_SINCE_START,           /* counted from the trace's start: taken as it is */
+    REQS_ABSOLUTE               /* counted from elsewhere: the first record's becomes 0 */
+};
+
+/* What a format's reader makes of a line; session and time are made of it once all is read. */
+struct reqs_draft {
+    struct req q;
+    struct reqs_text session;
+    enum reqs_clock clock;
+    int64_t clock_ns;
+    enum reqs_format format;    /* what the record alone looks like */
+};
+
+struct reqs {
+    char *name;                 /* of the input, for messages */
+    struct reqs_options opt;
+    struct reqs_lines in;
+    /* Reads a line: 1 a record, 0 none (other type), -1 broken (j says where and why). */
+    int (*read)(struct reqs *r, struct json *j, struct reqs_draft *d);
+    struct reqs_totals totals;
+    struct reqs_names *sessions;
+    struct reqs_infer infer;
+    int said_block_tokens;      /* the trace says so; 0: it does not */
+    int64_t base_ns[3];         /* what each clock showed at the trace's start, once based */
+    int based[3];
+    int64_t last_ns;            /* of the record before */
+    struct json_u64s ids;       /* block ids of the record */
+    struct json_u64s tokens, made;      /* token ids of the record: prompt and output */
+    unsigned char order[32];    /* reqs_record.c: which key came at which place of a record */
+    struct reqs_csv *csv;       /* reqs_csv.c: columns */
+    struct reqs_events *events; /* reqs_events.c: chains */
+};
+
+int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d);
+int reqs_stream_read(struct reqs *r, struct json *j, struct reqs_draft *d);
+int reqs_csv_read(struct reqs *r, struct json *j, struct reqs_draft *d);
+/* The header line; NULL with j->want when it names no length. */
+struct reqs_csv *reqs_csv_open(struct json *j);
+void reqs_csv_free(struct reqs_csv *c);
+
+int reqs_events_sniff(const char *line);                /* looks like an event or a batch: 1 */
+/* Events make requests that end long after they begin: has its own reqs_next. */
+struct reqs_events *reqs_events_new(void);
+void reqs_events_free(struct reqs_events *e);
+int reqs_events_read(struct reqs *r, struct json *j, struct reqs_draft *d);
+int reqs_events_next(struct reqs *r, int ended, struct reqs_draft *d);
+
+/* Constant of splitmix64 (Steele, Lea, Flood 2014), 2^64 over the golden ratio. */
+#define REQS_GOLDEN 0x9E3779B97F4A7C15u
+
+/* splitmix64's output function (Stafford's variant 13): a bijection of 64 bits. Hence two states
+ * that differ stay different over equal tokens, and two that are equal differ after unequal
+ * tokens; any other collision has the chance of a random one. */
+static inline uint64_t reqs_hash_token(uint64_t state, uint64_t token) {
+    uint64_t z = (state ^ token) + REQS_GOLDEN;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+#endif

@@ -1,0 +1,475 @@
+/* reqs_json.c - values of one JSON line, see reqs_json.h
+ *
+ * The hot loop is json_ids: nearly all bytes of a trace are the digits of block ids. Eight bytes
+ * are loaded at once; how many of them are digits, and what they are worth, is computed with a
+ * dozen operations on the whole word (Lemire, "Quickly parsing eight digits", 2018).
+ */
+#include "lib/trace/reqs_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/utf8.h"
+#include "lib/trace/reqs_impl.h"
+
+#define ONES 0x0101010101010101u
+#define HIGH 0x8080808080808080u
+
+int json_fail(struct json *j, const char *want) {
+    j->want = want;
+    return -1;
+}
+
+static int is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static int is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+char json_peek(struct json *j) {
+    while (is_blank(*j->at))
+        j->at++;
+    return *j->at;
+}
+
+int json_take(struct json *j, char c) {
+    if (json_peek(j) != c)
+        return 0;
+    j->at++;
+    return 1;
+}
+
+int json_end(struct json *j) {
+    return json_peek(j) == '\n' ? 0 : json_fail(j, "the end of the line");
+}
+
+/* Eight bytes, the first in memory in the lowest place. */
+static inline uint64_t load8(const char *p) {
+    uint64_t w;
+    memcpy(&w, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap64(w);
+#endif
+    return w;
+}
+
+/* ---- strings ---------------------------------------------------------------------------- */
+
+/* Marks (bit 7 of the byte) quotes, backslashes and control characters; the lowest mark is
+ * right, those above it may be wrong. */
+static inline uint64_t mark_special(uint64_t w) {
+    uint64_t quote = w ^ ONES * '"';
+    uint64_t slash = w ^ ONES * '\\';
+    return (((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | ((w - ONES * 0x20) & ~w)) &
+           HIGH;
+}
+
+/* To the next quote, backslash or control character. */
+static inline char *plain_end(char *p) {
+    uint64_t mark;
+    while (!(mark = mark_special(load8(p))))
+        p += 8;
+    return p + (__builtin_ctzll(mark) >> 3);
+}
+
+static int hex_value(char c) {
+    if (is_digit(c))
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Four hexadecimal digits at p, or -1. */
+static int32_t hex4(const char *p) {
+    int32_t v = 0;
+    for (int i = 0; i < 4; i++) {
+        int d = hex_value(p[i]);
+        if (d < 0)
+            return -1;
+        v = v << 4 | d;
+    }
+    return v;
+}
+
+/* The escape whose backslash is at *at, written to *to; both move on. */
+static int undo_escape(struct json *j, char **at, char **to) {
+    static const char from[] = "\"\\/bfnrt";
+    static const char into[] = "\"\\/\b\f\n\r\t";
+    char *p = *at + 1;
+    const char *known = *p ? strchr(from, *p) : NULL;
+    if (known) {
+        *(*to)++ = into[known - from];
+        *at = p + 1;
+        return 0;
+    }
+    int32_t unit = *p == 'u' ? hex4(p + 1) : -1;
+    if (unit < 0) {
+        j->at = *at;
+        return json_fail(j, "a JSON escape");
+    }
+    p += 5;
+    uint32_t cp = (uint32_t)unit;
+    if (cp >= 0xD800 && cp < 0xDC00 && p[0] == '\\' && p[1] == 'u') {
+        int32_t low = hex4(p + 2);
+        if (low >= 0xDC00 && low < 0xE000) {
+            cp = 0x10000 + ((cp - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
+            p += 6;
+        }
+    }
+    if (cp >= 0xD800 && cp < 0xE000)
+        cp = 0xFFFD;
+    *to += utf8_put(cp, *to);
+    *at = p;
+    return 0;
+}
+
+int json_string(struct json *j, struct reqs_text *out) {
+    if (!json_take(j, '"'))
+        return json_fail(j, "a string");
+    char *start = j->at;
+    char *p = plain_end(start);
+    char *to = p;
+    while (*p == '\\') {
+        if (undo_escape(j, &p, &to))
+            return -1;
+        char *end = plain_end(p);
+        memmove(to, p, (size_t)(end - p));
+        to += end - p;
+        p = end;
+    }
+    j->at = p;
+    if (*p != '"')
+        return json_fail(j, *p == '\n' ? "a closing quote" : "no control character in a string");
+    j->at = p + 1;
+    out->data = start;
+    out->len = (size_t)(to - start);
+    return 0;
+}
+
+/* A string that nobody wants: only its end. */
+static int skip_string(struct json *j) {
+    struct reqs_text text;
+    return json_string(j, &text);
+}
+
+/* ---- numbers ---------------------------------------------------------------------------- */
+
+/* Passes a number of the RFC's grammar; *integer: it has neither fraction nor exponent. */
+static int skip_number(struct json *j, int *integer) {
+    char *p = j->at;
+    *integer = 1;
+    p += *p == '-';
+    if (!is_digit(*p))
+        return json_fail(j, "a value");
+    if (*p == '0' && is_digit(p[1]))
+        return json_fail(j, "a number without leading zeros");
+    while (is_digit(*p))
+        p++;
+    if (*p == '.') {
+        *integer = 0;
+        if (!is_digit(*++p))
+            return json_fail(j, "a number");
+        while (is_digit(*p))
+            p++;
+    }
+    if (*p == 'e' || *p == 'E') {
+        *integer = 0;
+        p++;
+        p += *p == '+' || *p == '-';
+        if (!is_digit(*p))
+            return json_fail(j, "a number");
+        while (is_digit(*p))
+            p++;
+    }
+    j->at = p;
+    return 0;
+}
+
+int json_id_of_number(const char *s, size_t len, uint64_t *out) {
+    size_t i = len && s[0] == '-';
+    int negative = i == 1;
+    uint64_t v = 0;
+    if (i == len)
+        return -1;
+    for (; i < len; i++) {
+        if (!is_digit(s[i]) || __builtin_mul_overflow(v, 10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
+            return -1;
+    }
+    if (negative && v > (uint64_t)1 << 63)
+        return -1;
+    *out = negative ? 0 - v : v;
+    return 0;
+}
+
+static int id_of_hex(const char *s, size_t len, uint64_t *out) {
+    uint64_t v = 0;
+    if (len < 3 || len > 18 || s[0] != '0' || (s[1] | 0x20) != 'x')
+        return -1;
+    for (size_t i = 2; i < len; i++) {
+        int d = hex_value(s[i]);
+        if (d < 0)
+            return -1;
+        v = v << 4 | (uint64_t)d;
+    }
+    *out = v;
+    return 0;
+}
+
+uint64_t json_id_of_text(const char *s, size_t len) {
+    uint64_t id;
+    if (json_id_of_number(s, len, &id) == 0 || id_of_hex(s, len, &id) == 0)
+        return id;
+    return reqs_hash_bytes(s, len);
+}
+
+/* ---- ids -------------------------------------------------------------------------------- */
+
+void json_u64s_grow(struct json_u64s *a) {
+    a->cap = a->cap ? a->cap * 2 : 1024;
+    a->v = mem_grow(a->v, a->cap, sizeof *a->v);
+}
+
+/* How many of the word's bytes, from the lowest on, are digits. */
+static inline unsigned digit_count(uint64_t w) {
+    uint64_t x = w ^ ONES * '0';
+    uint64_t mark = ((x + ONES * 0x76) | x) & HIGH;     /* the lowest mark is right */
+    return mark ? (unsigned)__builtin_ctzll(mark) >> 3 : 8;
+}
+
+/* The number that the lowest n bytes, all digits, spell; n is 1 to 8. Shifted up, the bytes below
+ * are zeros, as leading digits are worth nothing. Then pairs, fours and all eight are joined. */
+static inline uint64_t digit_value(uint64_t w, unsigned n) {
+    uint64_t x = (w ^ ONES * '0') << (64 - 8 * n);
+    x = x * 10 + (x >> 8);
+    uint64_t low = (x & 0x000000FF000000FF) * 0x000F424000000064;
+    uint64_t high = (x >> 16 & 0x000000FF000000FF) * 0x0000271000000001;
+    return (low + high) >> 32;
+}
+
+/* The digits at p as a number of at most 64 bits: how many they are, 0 when there is no such
+ * number (no digit, leading zeros, too large). */
+static inline unsigned take_digits(const char *p, uint64_t *out) {
+    static const uint32_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    uint64_t w = load8(p);
+    unsigned n = digit_count(w);
+    if (n < 8) {
+        if (n)
+            *out = digit_value(w, n);
+        return n > 1 && *p == '0' ? 0 : n;
+    }
+    uint64_t v = digit_value(w, 8);
+    unsigned all = 8;
+    do {
+        w = load8(p + all);
+        n = digit_count(w);
+        if (n == 8)
+            v = v * 100000000 + digit_value(w, 8);
+        else if (n && (__builtin_mul_overflow(v, power[n], &v) ||
+                       __builtin_add_overflow(v, digit_value(w, n), &v)))
+            return 0;
+        all += n;
+    } while (n == 8 && all < 24);       /* 16 digits always fit, 24 never do */
+    *out = v;
+    return all >= 24 || *p == '0' ? 0 : all;
+}
+
+int json_id(struct json *j, uint64_t *out) {
+    int integer;
+    if (json_peek(j) == '"') {
+        struct reqs_text text;
+        if (json_string(j, &text))
+            return -1;
+        *out = json_id_of_text(text.data, text.len);
+        return 0;
+    }
+    char *start = j->at;
+    if (skip_number(j, &integer))
+        return json_fail(j, "an id");
+    if (integer && json_id_of_number(start, (size_t)(j->at - start), out) == 0)
+        return 0;
+    j->at = start;
+    return json_fail(j, "an id: an integer of 64 bits, or a string");
+}
+
+int json_ids(struct json *j, struct json_u64s *out) {
+    out->n = 0;
+    if (!json_take(j, '['))
+        return json_fail(j, "an array");
+    if (json_take(j, ']'))
+        return 0;
+    for (;;) {
+        char *p = j->at + (*j->at == ' ');
+        uint64_t id;
+        unsigned n = take_digits(p, &id);
+        p += n;
+        if (n && (*p == ',' || *p == ']'))
+            j->at = p;
+        else if (json_id(j, &id))       /* a string, a negative number, blanks, an error */
+            return -1;
+        json_u64s_add(out, id);
+        if (*j->at == ',')
+            j->at++;
+        else if (json_take(j, ']'))
+            return 0;
+        else if (!json_take(j, ','))
+            return json_fail(j, "',' or ']'");
+    }
+}
+
+/* ---- counts and times ------------------------------------------------------------------- */
+
+int json_count(struct json *j, int64_t *out) {
+    json_peek(j);
+    char *start = j->at;
+    uint64_t whole;
+    unsigned n = take_digits(start, &whole);
+    if (n && n < 12 && (start[n] == ',' || start[n] == '}')) {
+        *out = (int64_t)whole;
+        j->at = start + n;
+        return 0;
+    }
+    int integer;
+    if (skip_number(j, &integer))
+        return json_fail(j, "a number of tokens");
+    /* Doubles are exact up to 2^53, well above the limit. */
+    double v = strtod(start, NULL);
+    if (v >= 0 && v <= (double)JSON_COUNT_MAX && v == (double)(int64_t)v) {
+        *out = (int64_t)v;
+        return 0;
+    }
+    j->at = start;
+    return json_fail(j, "a number of tokens: an integer from 0 to 2^40");
+}
+
+int json_scaled(struct json *j, int64_t scale, int64_t *out) {
+    json_peek(j);
+    char *start = j->at;
+    int integer;
+    if (skip_number(j, &integer))
+        return json_fail(j, "a number");
+    if (reqs_time_scaled(start, (size_t)(j->at - start), scale, out) == 0)
+        return 0;
+    j->at = start;
+    return json_fail(j, "a time within 292 years");
+}
+
+/* ---- any value -------------------------------------------------------------------------- */
+
+int json_null(struct json *j) {
+    if (json_peek(j) != 'n' || memcmp(j->at, "null", 4))
+        return 0;
+    j->at += 4;
+    return 1;
+}
+
+static int skip_word(struct json *j) {
+    static const char *const words[] = {"true", "false", "null"};
+    for (int i = 0; i < 3; i++) {
+        size_t n = strlen(words[i]);
+        if (!strncmp(j->at, words[i], n)) {
+            j->at += n;
+            return 0;
+        }
+    }
+    return json_fail(j, "a value");
+}
+
+int json_text(struct json *j, struct reqs_text *out) {
+    char c = json_peek(j);
+    char *start = j->at;
+    int integer;
+    if (c == '"')
+        return json_string(j, out);
+    if (skip_number(j, &integer))
+        return json_fail(j, "a string or a number");
+    out->data = start;
+    out->len = (size_t)(j->at - start);
+    return 0;
+}
+
+int json_member(struct json *j, int *first, struct reqs_text *key) {
+    if (json_take(j, '}'))
+        return 0;
+    if (!*first && !json_take(j, ','))
+        return json_fail(j, "',' or '}'");
+    *first = 0;
+    if (json_peek(j) != '"')
+        return json_fail(j, "a key in quotes");
+    if (json_string(j, key))
+        return -1;
+    return json_take(j, ':') ? 1 : json_fail(j, "':'");
+}
+
+int json_element(struct json *j, int *first) {
+    if (json_take(j, ']'))
+        return 0;
+    if (!*first && !json_take(j, ','))
+        return json_fail(j, "',' or ']'");
+    *first = 0;
+    return 1;
+}
+
+/* Open objects and arrays are a stack of bits: what a line nests costs no recursion. */
+struct nest {
+    uint64_t object[JSON_DEPTH / 64];
+    unsigned depth;
+};
+
+static int push(struct json *j, struct nest *n, int object) {
+    if (n->depth == JSON_DEPTH)
+        return json_fail(j, "values nested less than 1024 deep");
+    uint64_t bit = (uint64_t)1 << n->depth % 64;
+    if (object)
+        n->object[n->depth / 64] |= bit;
+    else
+        n->object[n->depth / 64] &= ~bit;
+    n->depth++;
+    j->at++;
+    return 0;
+}
+
+static int in_object(const struct nest *n) {
+    return n->object[(n->depth - 1) / 64] >> (n->depth - 1) % 64 & 1;
+}
+
+/* A value that holds no others. */
+static int skip_leaf(struct json *j, char c) {
+    int integer;
+    if (c == '"')
+        return skip_string(j);
+    if (c == '-' || is_digit(c))
+        return skip_number(j, &integer);
+    return skip_word(j);
+}
+
+int json_skip(struct json *j) {
+    struct nest n;
+    n.depth = 0;
+    int first = 0;                  /* an object or array was opened just now */
+    do {
+        if (first || n.depth) {
+            struct reqs_text key;
+            int rc = in_object(&n) ? json_member(j, &first, &key) : json_element(j, &first);
+            if (rc < 0)
+                return -1;
+            if (rc == 0) {
+                n.depth--;
+                first = 0;
+                continue;
+            }
+        }
+        char c = json_peek(j);
+        if (c == '{' || c == '[') {
+            if (push(j, &n, c == '{'))
+                return -1;
+            first = 1;
+        } else if (skip_leaf(j, c)) {
+            return -1;
+        }
+    } while (n.depth);
+    return 0;
+}

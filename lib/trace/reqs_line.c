@@ -1,0 +1,75 @@
+/* reqs_line.c - lines of a request trace, cut in place from a large buffer
+ *
+ * zio_line would do, but JSON values are read eight bytes at a time, past the end of a line, and
+ * that needs a buffer with readable bytes behind it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/trace/reqs_impl.h"
+
+#define FIRST_CAP ((size_t)256 << 10)   /* stays in the second-level cache */
+#define MAX_LINE ((size_t)1 << 30)      /* longer ones are no records but a mistake */
+
+void reqs_lines_init(struct reqs_lines *in, struct zio *z) {
+    *in = (struct reqs_lines){.z = z, .cap = FIRST_CAP};
+    in->data = mem_alloc(in->cap + JSON_PAD);
+}
+
+void reqs_lines_free(struct reqs_lines *in) {
+    zio_abort(in->z);
+    free(in->data);
+}
+
+/* More bytes behind the ones that are not taken; the buffer grows when they fill it. */
+static int fill(struct reqs_lines *in, struct err *err) {
+    size_t have = in->end - in->at;
+    memmove(in->data, in->data + in->at, have);
+    in->at = 0;
+    in->end = have;
+    if (have >= MAX_LINE)
+        return err_set(err, "%s:%lld: a line of more than %zu bytes", zio_name(in->z),
+                       (long long)in->number + 1, MAX_LINE);
+    if (have == in->cap) {
+        in->cap *= 2;
+        in->data = mem_grow(in->data, in->cap + JSON_PAD, 1);
+        memset(in->data + have, 0, in->cap + JSON_PAD - have);
+    }
+    ssize_t n = zio_read(in->z, in->data + have, in->cap - have, err);
+    if (n < 0)
+        return -1;
+    in->ended = n == 0;
+    in->end += (size_t)n;
+    in->bytes += n;
+    return 0;
+}
+
+int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err) {
+    size_t seen = 0;                    /* bytes from `at` that hold no newline */
+    for (;;) {
+        size_t have = in->end - in->at;
+        char *start = in->data + in->at;
+        char *newline = memchr(start + seen, '\n', have - seen);
+        if (!newline && in->ended) {
+            if (!have)
+                return 0;
+            newline = start + have;     /* there is room: JSON_PAD */
+            *newline = '\n';
+            in->end++;
+        }
+        if (newline) {
+            in->at = (size_t)(newline + 1 - in->data);
+            in->number++;
+            *line = start;
+            return 1;
+        }
+        seen = have;
+        if (fill(in, err))
+            return -1;
+    }
+}
+
+void reqs_lines_back(struct reqs_lines *in, const char *line) {
+    in->at = (size_t)(line - in->data);
+    in->number--;
+}
