@@ -87,6 +87,16 @@ static int is_blank(const char *line) {
     return line[strspn(line, " \t\r")] == '\n';
 }
 
+static int open_csv(struct reqs *r, char *line, struct err *err) {
+    struct json j = {line, NULL};
+    r->csv = reqs_csv_open(&j);
+    if (!r->csv)
+        return line_error(r, line, &j, err);
+    r->read = reqs_csv_read;
+    r->totals.format = REQS_LENGTHS;
+    return 0;
+}
+
 /* Chooses the reader by the first line that is not blank. */
 static int sniff(struct reqs *r, struct err *err) {
     char *line;
@@ -98,19 +108,18 @@ static int sniff(struct reqs *r, struct err *err) {
         return rc;                      /* nothing at all is a trace without requests */
     struct json j = {line, NULL};
     char c = json_peek(&j);
-    r->read = reqs_record_read;
-    if (c == '{' || c == '[') {
-        reqs_lines_back(&r->in, line);
-        return 0;
-    }
     if (is_id(j.at, word_length(j.at))) {
         r->read = reqs_stream_read;
         r->totals.format = REQS_STREAM;
-        reqs_lines_back(&r->in, line);
-        return 0;
+    } else if (c != '{' && c != '[') {
+        return open_csv(r, line, err);
+    } else if (reqs_events_sniff(line)) {
+        r->read = reqs_events_read;
+        r->events = reqs_events_new();
+        r->totals.format = REQS_EVENTS;
     }
-    j.want = "JSON Lines, CSV with token counts, or block ids";
-    return line_error(r, line, &j, err);
+    reqs_lines_back(&r->in, line);
+    return 0;
 }
 
 static int skip_bom(struct reqs *r, struct err *err) {
@@ -144,6 +153,8 @@ void reqs_close(struct reqs *r) {
     if (!r)
         return;
     reqs_lines_free(&r->in);
+    reqs_csv_free(r->csv);
+    reqs_events_free(r->events);
     reqs_names_free(r->sessions);
     free(r->ids.v);
     free(r->tokens.v);
@@ -194,32 +205,45 @@ static void settle(struct reqs *r, struct reqs_draft *d, struct req *out) {
     r->totals.records++;
 }
 
-int reqs_next(struct reqs *r, struct req *out, struct err *err) {
+static void clear_draft(struct reqs *r, struct reqs_draft *d) {
+    *d = (struct reqs_draft){
+        .q = {.line = r->in.number, .input_tokens = REQS_UNKNOWN, .output_tokens = REQS_UNKNOWN,
+              .cached_tokens = REQS_UNKNOWN, .cache_write_tokens = REQS_UNKNOWN,
+              .reasoning_tokens = REQS_UNKNOWN, .blocks = REQS_UNKNOWN}};
+}
+
+/* Reads lines until one makes a record: 1, 0 at the end, -1. */
+static int read_lines(struct reqs *r, struct reqs_draft *d, struct err *err) {
     char *line;
     int rc;
     while ((rc = reqs_lines_next(&r->in, &line, err)) == 1) {
-        r->totals.bytes = r->in.bytes;
         if (is_blank(line))
             continue;
-        struct reqs_draft d = {
-            .q = {.line = r->in.number, .input_tokens = REQS_UNKNOWN,
-                  .output_tokens = REQS_UNKNOWN, .cached_tokens = REQS_UNKNOWN,
-                  .cache_write_tokens = REQS_UNKNOWN, .reasoning_tokens = REQS_UNKNOWN,
-                  .blocks = REQS_UNKNOWN}};
         struct json j = {line, NULL};
-        rc = r->read(r, &j, &d);
-        if (rc == 1) {
-            settle(r, &d, out);
+        clear_draft(r, d);
+        rc = r->read(r, &j, d);
+        if (rc == 0 && r->events)
+            rc = reqs_events_take(r, 0, d);
+        if (rc > 0)
             return 1;
-        }
-        if (rc == 0)
-            r->totals.other++;
-        else if (r->opt.skip_bad)
-            r->totals.bad++;
-        else
+        if (rc < 0 && !r->opt.skip_bad)
             return line_error(r, line, &j, err);
+        r->totals.bad += rc < 0;
     }
+    return rc;
+}
+
+int reqs_next(struct reqs *r, struct req *out, struct err *err) {
+    struct reqs_draft d;
+    clear_draft(r, &d);
+    int rc = r->events ? reqs_events_take(r, 0, &d) : 0;    /* a line may complete several */
+    if (rc == 0)
+        rc = read_lines(r, &d, err);
+    if (rc == 0 && r->events)
+        rc = reqs_events_take(r, 1, &d);
     r->totals.bytes = r->in.bytes;
+    if (rc == 1)
+        settle(r, &d, out);
     return rc;
 }
 

@@ -93,7 +93,7 @@ struct reqs {
     char *name;                 /* of the input, for messages */
     struct reqs_options opt;
     struct reqs_lines in;
-    /* Reads a line: 1 a record, 0 none (other type), -1 broken (j says where and why). */
+    /* Reads a line: 1 a record, 0 none, -1 broken (j says where and why). */
     int (*read)(struct reqs *r, struct json *j, struct reqs_draft *d);
     struct reqs_totals totals;
     struct reqs_names *sessions;
@@ -117,11 +117,12 @@ struct reqs_csv *reqs_csv_open(struct json *j);
 void reqs_csv_free(struct reqs_csv *c);
 
 int reqs_events_sniff(const char *line);                /* looks like an event or a batch: 1 */
-/* Events make requests that end long after they begin: has its own reqs_next. */
 struct reqs_events *reqs_events_new(void);
 void reqs_events_free(struct reqs_events *e);
+/* Takes in a line; always 0 or -1, since requests end long after they begin. */
 int reqs_events_read(struct reqs *r, struct json *j, struct reqs_draft *d);
-int reqs_events_next(struct reqs *r, int ended, struct reqs_draft *d);
+/* The oldest request, if it is complete (all are once the log ended): 1 or 0. */
+int reqs_events_take(struct reqs *r, int ended, struct reqs_draft *d);
 
 /* Constant of splitmix64 (Steele, Lea, Flood 2014), 2^64 over the golden ratio. */
 #define REQS_GOLDEN 0x9E3779B97F4A7C15u

@@ -126,6 +126,11 @@ static int undo_escape(struct json *j, char **at, char **to) {
     return 0;
 }
 
+/* What is missing where a string stops at c. */
+static const char *unclosed(char c) {
+    return c == '\n' ? "a closing quote" : "no control character in a string";
+}
+
 int json_string(struct json *j, struct reqs_text *out) {
     if (!json_take(j, '"'))
         return json_fail(j, "a string");
@@ -142,17 +147,28 @@ int json_string(struct json *j, struct reqs_text *out) {
     }
     j->at = p;
     if (*p != '"')
-        return json_fail(j, *p == '\n' ? "a closing quote" : "no control character in a string");
+        return json_fail(j, unclosed(*p));
     j->at = p + 1;
     out->data = start;
     out->len = (size_t)(to - start);
     return 0;
 }
 
-/* A string that nobody wants: only its end. */
+/* A string that nobody wants: nothing of it is changed, so that it can be read once more. */
 static int skip_string(struct json *j) {
-    struct reqs_text text;
-    return json_string(j, &text);
+    char none[4];
+    char *p = plain_end(j->at + 1);
+    while (*p == '\\') {
+        char *to = none;
+        if (undo_escape(j, &p, &to))
+            return -1;
+        p = plain_end(p);
+    }
+    j->at = p;
+    if (*p != '"')
+        return json_fail(j, unclosed(*p));
+    j->at = p + 1;
+    return 0;
 }
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -391,17 +407,32 @@ int json_text(struct json *j, struct reqs_text *out) {
     return 0;
 }
 
-int json_member(struct json *j, int *first, struct reqs_text *key) {
+/* To the key of the next member: 1, or 0 behind the last. */
+static int next_key(struct json *j, int *first) {
     if (json_take(j, '}'))
         return 0;
     if (!*first && !json_take(j, ','))
         return json_fail(j, "',' or '}'");
     *first = 0;
-    if (json_peek(j) != '"')
-        return json_fail(j, "a key in quotes");
-    if (json_string(j, key))
-        return -1;
+    return json_peek(j) == '"' ? 1 : json_fail(j, "a key in quotes");
+}
+
+static int take_colon(struct json *j) {
     return json_take(j, ':') ? 1 : json_fail(j, "':'");
+}
+
+int json_member(struct json *j, int *first, struct reqs_text *key) {
+    int rc = next_key(j, first);
+    if (rc == 1)
+        rc = json_string(j, key) ? -1 : take_colon(j);
+    return rc;
+}
+
+static int skip_key(struct json *j, int *first) {
+    int rc = next_key(j, first);
+    if (rc == 1)
+        rc = skip_string(j) ? -1 : take_colon(j);
+    return rc;
 }
 
 int json_element(struct json *j, int *first) {
@@ -446,24 +477,22 @@ static int skip_leaf(struct json *j, char c) {
     return skip_word(j);
 }
 
+/* Steps to the next value inside what is open: 1, or 0 when that ended. */
+static int next_inside(struct json *j, const struct nest *n, int *first) {
+    return in_object(n) ? skip_key(j, first) : json_element(j, first);
+}
+
 int json_skip(struct json *j) {
-    struct nest n;
-    n.depth = 0;
+    struct nest n = {.depth = 0};
     int first = 0;                  /* an object or array was opened just now */
     do {
-        if (first || n.depth) {
-            struct reqs_text key;
-            int rc = in_object(&n) ? json_member(j, &first, &key) : json_element(j, &first);
-            if (rc < 0)
-                return -1;
-            if (rc == 0) {
-                n.depth--;
-                first = 0;
-                continue;
-            }
-        }
+        int rc = n.depth ? next_inside(j, &n, &first) : 1;
+        if (rc < 0)
+            return -1;
         char c = json_peek(j);
-        if (c == '{' || c == '[') {
+        if (rc == 0) {
+            n.depth--;
+        } else if (c == '{' || c == '[') {
             if (push(j, &n, c == '{'))
                 return -1;
             first = 1;

@@ -46,7 +46,8 @@ int json_end(struct json *j);                               /* nothing but blank
 int json_member(struct json *j, int *first, struct reqs_text *key);
 int json_element(struct json *j, int *first);
 
-/* Each takes one value. Escapes of strings are undone in place. */
+/* Each takes one value. json_skip leaves the line as it is, so that a value can be skipped first
+ * and read later; the others undo the escapes of strings (and json_member of keys) in place. */
 int json_skip(struct json *j);
 int json_string(struct json *j, struct reqs_text *out);
 int json_text(struct json *j, struct reqs_text *out);       /* string or number as its text */

@@ -178,7 +178,10 @@ static int fill_blocks(struct reqs *r, struct json *j, struct reqs_draft *d,
     } else if (f->input_ids) {
         fill_from_tokens(r, d);
     } else if (d->q.input_tokens == REQS_UNKNOWN) {
-        return f->error ? 0 : json_fail(j, "hash_ids, token ids or input_length before");
+        if (!f->error)
+            return json_fail(j, "hash_ids, token ids or input_length before");
+        r->totals.other++;              /* a request that llm-run refused */
+        return 0;
     }
     return 1;
 }
@@ -208,8 +211,10 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     }
     if (rc == 0)
         rc = json_end(j);
-    if (rc == 0 && f.other_type)
+    if (rc == 0 && f.other_type) {
+        r->totals.other++;
         return 0;
+    }
     if (wrong.want)
         *j = wrong;
     return rc || wrong.want ? -1 : fill_blocks(r, j, d, &f);
