@@ -65,14 +65,14 @@ static inline void freqsketch_end(struct freqsketch *s) {
     free(s->memory);
 }
 
-static inline unsigned freqsketch_at(const uint64_t *line, uint64_t hash, int row) {
+static inline unsigned freqsketch_at(const uint64_t *line, uint64_t hash, unsigned row) {
     unsigned counter = hash >> (5 * row) & 31;
     return line[2 * row + (counter >> 4)] >> (counter & 15) * 4 & 15;
 }
 
 static inline unsigned freqsketch_least(const uint64_t *line, uint64_t hash) {
     unsigned least = FREQSKETCH_MAX;
-    for (int row = 0; row < FREQSKETCH_ROWS; row++) {
+    for (unsigned row = 0; row < FREQSKETCH_ROWS; row++) {
         unsigned count = freqsketch_at(line, hash, row);
         least = count < least ? count : least;
     }
@@ -99,7 +99,7 @@ static inline void freqsketch_add(struct freqsketch *s, uint32_t id) {
     uint64_t hash = freqsketch_hash(s->seed, id);
     uint64_t *line = s->line[hash >> 20 & s->mask];
     unsigned least = freqsketch_least(line, hash);
-    for (int row = 0; row < FREQSKETCH_ROWS && least < FREQSKETCH_MAX; row++) {
+    for (unsigned row = 0; row < FREQSKETCH_ROWS && least < FREQSKETCH_MAX; row++) {
         unsigned counter = hash >> (5 * row) & 31;
         uint64_t raise = freqsketch_at(line, hash, row) == least;
         line[2 * row + (counter >> 4)] += raise << (counter & 15) * 4;

@@ -79,7 +79,8 @@ static int touch(struct s3fifo *f, uint32_t id) {
     uint32_t now = f->now++;
     unsigned was = s->queue;
     if (was == SMALL || was == MAIN) {
-        s->uses += s->uses < USES_MAX;
+        if (s->uses < USES_MAX)
+            s->uses++;
         return 1;
     }
     s->queue = NOWHERE;

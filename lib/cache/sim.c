@@ -8,7 +8,8 @@
 
 /* In the order of the help; belady last, as everything is measured against it. */
 #define PLAIN(row) \
-    row(lru) row(lrutail) row(fifo) row(ttl) row(belady)
+    row(lru) row(lrutail) row(fifo) row(lfu) row(slru) row(twoq) row(arc) row(s3fifo) row(sieve) \
+    row(wtinylfu) row(gdsf) row(ttl) row(belady)
 
 #define DECLARE(name) extern const struct sim_ops policy_##name;
 #define POINTER(name) &policy_##name,
