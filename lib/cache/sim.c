@@ -11,13 +11,20 @@
     row(lru) row(lrutail) row(fifo) row(lfu) row(slru) row(twoq) row(arc) row(s3fifo) row(sieve) \
     row(wtinylfu) row(gdsf) row(ttl) row(belady)
 
+#define VLLM(row) row(vllm_lru)
+#define SGLANG(row) \
+    row(sglang_lru) row(sglang_lfu) row(sglang_fifo) row(sglang_mru) row(sglang_filo) \
+    row(sglang_slru)
+
 #define DECLARE(name) extern const struct sim_ops policy_##name;
 #define POINTER(name) &policy_##name,
 PLAIN(DECLARE)
+VLLM(DECLARE)
+SGLANG(DECLARE)
 
 static const struct sim_ops *const plain[] = {PLAIN(POINTER) NULL};
-static const struct sim_ops *const vllm[] = {NULL};
-static const struct sim_ops *const sglang[] = {NULL};
+static const struct sim_ops *const vllm[] = {VLLM(POINTER) NULL};
+static const struct sim_ops *const sglang[] = {SGLANG(POINTER) NULL};
 
 static const struct sim_ops *const *const lists[] = {
     [SIM_PLAIN] = plain, [SIM_VLLM] = vllm, [SIM_SGLANG] = sglang};

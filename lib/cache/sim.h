@@ -37,6 +37,8 @@ struct sim_setup {
 struct sim_counts {
     int64_t inserted;           /* blocks that entered, again ones included */
     int64_t evicted;            /* blocks that left to make room or by age */
+    int64_t refused;            /* requests that need more blocks than the cache has (vllm, sglang):
+                                 * they hit nothing and change nothing */
     int64_t life[SIM_LIVES];    /* of those: lived [2^(i-1), 2^i) milliseconds, 0: less than one;
                                  * requests in place of milliseconds when the trace has no times */
 };
