@@ -1,12 +1,23 @@
-/* npy.c - headers of NumPy arrays, see npy.h; layout: NEP 1 and numpy/lib/format.py's text */
+/* npy.c - NumPy arrays, see npy.h; layout: NEP 1 and the text of numpy/lib/format.py
+ *
+ * A header that is read may be hostile: every length is checked before it is used, and nothing is
+ * allocated for more than a header of 1 MiB; numpy itself refuses those above 10,000 bytes.
+ */
 #include "lib/format/npy.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 
 #define ALIGN 64
+#define MAX_HEADER ((size_t)1 << 20)
+
+/* ---- writing ---------------------------------------------------------------------------- */
 
 int npy_write_header(struct zio *z, const char *descr, const int64_t *shape, int dims,
                      struct err *err) {
@@ -33,4 +44,280 @@ int npy_write_header(struct zio *z, const char *descr, const int64_t *shape, int
         rc = zio_write(z, dict.data, dict.len, err);
     buf_free(&dict);
     return rc;
+}
+
+/* ---- reading: the header ---------------------------------------------------------------- */
+
+/* Exactly len bytes, fewer only where the stream ends: their number, or -1. */
+static int64_t read_full(struct zio *z, void *data, size_t len, struct err *err) {
+    size_t have = 0;
+    while (have < len) {
+        ssize_t n = zio_read(z, (char *)data + have, len - have, err);
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    return (int64_t)have;
+}
+
+static int header_error(const struct npy_reader *r, struct err *err, const char *expected,
+                        const char *found) {
+    return err_set(err, "%s: array %" PRId64 ": expected %s, found %s", zio_name(r->z), r->number,
+                   expected, found);
+}
+
+/* The header is a Python dict literal; s is its NUL-terminated text, moved past what was read. */
+static void skip_blanks(const char **s) {
+    *s += strspn(*s, " \t\n");
+}
+
+static int take(const char **s, char c) {
+    skip_blanks(s);
+    if (**s != c)
+        return 0;
+    (*s)++;
+    return 1;
+}
+
+/* A string without escapes, as numpy writes keys and dtypes. */
+static int take_string(const char **s, char *out, size_t size) {
+    skip_blanks(s);
+    char quote = **s;
+    if (quote != '\'' && quote != '"')
+        return 0;
+    const char *from = *s + 1;
+    const char *to = strchr(from, quote);
+    if (!to || (size_t)(to - from) >= size)
+        return 0;
+    memcpy(out, from, (size_t)(to - from));
+    out[to - from] = '\0';
+    *s = to + 1;
+    return 1;
+}
+
+static int take_word(const char **s, const char *word) {
+    skip_blanks(s);
+    size_t n = strlen(word);
+    if (strncmp(*s, word, n))
+        return 0;
+    *s += n;
+    return 1;
+}
+
+/* (3,) or (3, 4); a trailing L is what Python 2 wrote. */
+static int take_shape(const char **s, struct npy_reader *r) {
+    if (!take(s, '('))
+        return 0;
+    for (r->dims = 0; !take(s, ')'); r->dims++) {
+        int64_t n = 0;
+        skip_blanks(s);
+        if (r->dims == NPY_DIMS || !isdigit((unsigned char)**s))
+            return 0;
+        for (; isdigit((unsigned char)**s); (*s)++)
+            if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, **s - '0', &n))
+                return 0;
+        *s += **s == 'L';
+        r->shape[r->dims] = n;
+        if (!take(s, ',')) {
+            r->dims++;
+            return take(s, ')');
+        }
+    }
+    return 1;
+}
+
+/* "<f4": byte order, kind, bytes. */
+static int set_dtype(struct npy_reader *r, const char *descr, struct err *err) {
+    static const char *const known[] = {"f2", "f4", "f8", "i1", "i2", "i4", "i8",
+                                        "u1", "u2", "u4", "u8"};
+    for (size_t i = 0; *descr && i < sizeof known / sizeof *known; i++) {
+        if (strcmp(descr + 1, known[i]) || !strchr("<>|", *descr))
+            continue;
+        r->kind = known[i][0];
+        r->bytes = known[i][1] - '0';
+        if (*descr == '|' && r->bytes > 1)
+            break;
+        int big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+        r->swapped = r->bytes > 1 && (*descr == '>') != big;
+        return 0;
+    }
+    return header_error(r, err, "numbers (f2, f4, f8, i1 to i8, u1 to u8)", descr);
+}
+
+static int count_items(struct npy_reader *r, struct err *err) {
+    int64_t bytes = r->bytes;
+    int empty = 0;
+    r->items = 1;
+    for (int i = 0; i < r->dims; i++)
+        empty |= r->shape[i] == 0;
+    for (int i = 0; i < r->dims && !empty; i++) {
+        if (__builtin_mul_overflow(bytes, r->shape[i], &bytes))
+            return header_error(r, err, "a size below 2^63 bytes", "a larger one");
+        r->items *= r->shape[i];
+    }
+    if (empty)
+        r->items = 0;
+    r->left = r->items;
+    return 0;
+}
+
+static int parse_header(struct npy_reader *r, const char *s, struct err *err) {
+    char key[16];
+    char descr[64] = "";
+    int order = -1;
+    int shape = 0;
+    if (!take(&s, '{'))
+        return header_error(r, err, "a dict as its header", "none");
+    while (!take(&s, '}')) {
+        int ok = take_string(&s, key, sizeof key) && take(&s, ':');
+        if (ok && !strcmp(key, "descr")) {
+            if (take(&s, '['))
+                return header_error(r, err, "an array of numbers", "records of several fields");
+            ok = take_string(&s, descr, sizeof descr);
+        } else if (ok && !strcmp(key, "fortran_order")) {
+            order = take_word(&s, "False") ? 0 : take_word(&s, "True") ? 1 : -1;
+            ok = order >= 0;
+        } else if (ok && !strcmp(key, "shape")) {
+            ok = shape = take_shape(&s, r);
+        } else {
+            ok = 0;
+        }
+        if (!ok)
+            return header_error(r, err, "descr, fortran_order and a shape of at most 8 dimensions",
+                                *key ? key : "something else");
+        if (!take(&s, ',')) {
+            if (!take(&s, '}'))
+                return header_error(r, err, "the end of its header", "more");
+            break;
+        }
+    }
+    skip_blanks(&s);
+    if (*s || !*descr || order < 0 || !shape)
+        return header_error(r, err, "descr, fortran_order and shape", *s ? "more" : "less");
+    if (set_dtype(r, descr, err) || count_items(r, err))
+        return -1;
+    if (order == 1 && r->dims > 1)
+        return header_error(r, err, "C order (numpy.ascontiguousarray)", "Fortran order");
+    return 0;
+}
+
+static int skip_rest(struct npy_reader *r, struct err *err) {
+    char data[4096];
+    while (r->left > 0) {
+        int64_t n = (int64_t)sizeof data / r->bytes;
+        if (npy_read_items(r, data, (size_t)(n < r->left ? n : r->left), err))
+            return -1;
+    }
+    return 0;
+}
+
+/* The text behind the length, whose width in bytes the format's version tells. */
+static int read_header_text(struct npy_reader *r, int width, struct err *err) {
+    unsigned char bytes[4] = {0};
+    size_t len = 0;
+    int64_t got = read_full(r->z, bytes, (size_t)width, err);
+    if (got < 0)
+        return -1;
+    for (int i = width - 1; i >= 0; i--)
+        len = len << 8 | bytes[i];
+    if (got < width)
+        return header_error(r, err, "a header", "the end of the stream");
+    if (len > MAX_HEADER)
+        return header_error(r, err, "a header of at most 1 MiB", "a longer one");
+    char *text = mem_alloc(len + 1);
+    got = read_full(r->z, text, len, err);
+    int rc = -1;
+    if (got >= 0 && (size_t)got < len)
+        header_error(r, err, "a whole header", "the end of the stream");
+    else if (got >= 0 && strlen(text) < len)
+        header_error(r, err, "a header of text", "a NUL byte");
+    else if (got >= 0)
+        rc = parse_header(r, text, err);
+    free(text);
+    return rc;
+}
+
+int npy_read_header(struct npy_reader *r, struct err *err) {
+    unsigned char magic[8] = {0};           /* and the version, major and minor */
+    if (skip_rest(r, err))
+        return -1;
+    int64_t got = read_full(r->z, magic, sizeof magic, err);
+    if (got <= 0)
+        return (int)got;
+    r->number++;
+    if (memcmp(magic, "\x93NUMPY", 6))
+        return header_error(r, err, "a .npy file, which begins with \\x93NUMPY", "other bytes");
+    if (magic[6] < 1 || magic[6] > 3)
+        return header_error(r, err, "format 1.0, 2.0 or 3.0", "another");
+    return read_header_text(r, magic[6] == 1 ? 2 : 4, err) ? -1 : 1;
+}
+
+/* ---- reading: items --------------------------------------------------------------------- */
+
+static void swap_items(unsigned char *p, size_t n, int bytes) {
+    for (size_t i = 0; i < n; i++, p += bytes) {
+        for (int k = 0; k < bytes / 2; k++) {
+            unsigned char t = p[k];
+            p[k] = p[bytes - 1 - k];
+            p[bytes - 1 - k] = t;
+        }
+    }
+}
+
+int npy_read_items(struct npy_reader *r, void *out, size_t n, struct err *err) {
+    assert((int64_t)n <= r->left);
+    size_t bytes = n * (size_t)r->bytes;
+    int64_t got = read_full(r->z, out, bytes, err);
+    if (got < 0)
+        return -1;
+    if ((size_t)got < bytes)
+        return err_set(err, "%s: array %" PRId64 " is truncated: expected %" PRId64 " numbers, "
+                       "found %" PRId64, zio_name(r->z), r->number, r->items,
+                       r->items - r->left + got / r->bytes);
+    r->left -= (int64_t)n;
+    if (r->swapped)
+        swap_items(out, n, r->bytes);
+    return 0;
+}
+
+/* IEEE 754 binary16: every value is a float. */
+static float half_float(uint16_t h) {
+    int exponent = h >> 10 & 31;
+    int fraction = h & 1023;
+    float v = exponent == 31 ? (fraction ? NAN : INFINITY)
+            : exponent ? ldexpf((float)(fraction + 1024), exponent - 25)
+                       : ldexpf((float)fraction, -24);
+    return h & 0x8000 ? -v : v;
+}
+
+#define ITEM(type) (((const type *)p)[i])
+
+static float item_float(const struct npy_reader *r, const void *p, size_t i) {
+    if (r->kind == 'f')
+        return r->bytes == 8 ? (float)ITEM(double) : r->bytes == 4 ? ITEM(float)
+                                                                   : half_float(ITEM(uint16_t));
+    if (r->kind == 'i')
+        return r->bytes == 8 ? (float)ITEM(int64_t) : r->bytes == 4 ? (float)ITEM(int32_t)
+             : r->bytes == 2 ? (float)ITEM(int16_t) : (float)ITEM(int8_t);
+    return r->bytes == 8 ? (float)ITEM(uint64_t) : r->bytes == 4 ? (float)ITEM(uint32_t)
+         : r->bytes == 2 ? (float)ITEM(uint16_t) : (float)ITEM(uint8_t);
+}
+
+int npy_read_floats(struct npy_reader *r, float *out, size_t n, struct err *err) {
+    uint64_t items[512];
+    if (r->kind == 'f' && r->bytes == 4)
+        return npy_read_items(r, out, n, err);
+    while (n > 0) {
+        size_t part = sizeof items / (size_t)r->bytes;
+        part = part < n ? part : n;
+        if (npy_read_items(r, items, part, err))
+            return -1;
+        for (size_t i = 0; i < part; i++)
+            out[i] = item_float(r, items, i);
+        out += part;
+        n -= part;
+    }
+    return 0;
 }
