@@ -171,6 +171,7 @@ static int parse_header(struct npy_reader *r, const char *s, struct err *err) {
     if (!take(&s, '{'))
         return header_error(r, err, "a dict as its header", "none");
     while (!take(&s, '}')) {
+        *key = '\0';
         int ok = take_string(&s, key, sizeof key) && take(&s, ':');
         if (ok && !strcmp(key, "descr")) {
             if (take(&s, '['))
