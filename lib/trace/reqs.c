@@ -84,7 +84,9 @@ int reqs_stream_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
 /* ---- open ------------------------------------------------------------------------------- */
 
 static int is_blank(const char *line) {
-    return line[strspn(line, " \t\r")] == '\n';
+    while (*line == ' ' || *line == '\t' || *line == '\r')
+        line++;
+    return *line == '\n';
 }
 
 static int open_csv(struct reqs *r, char *line, struct err *err) {

@@ -268,19 +268,13 @@ static inline uint64_t digit_value(uint64_t w, unsigned n) {
 
 /* The digits at p as a number of at most 64 bits: how many they are, 0 when there is no such
  * number (no digit, leading zeros, too large). */
-static inline unsigned take_digits(const char *p, uint64_t *out) {
+static unsigned take_digits(const char *p, uint64_t *out) {
     static const uint32_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-    uint64_t w = load8(p);
-    unsigned n = digit_count(w);
-    if (n < 8) {
-        if (n)
-            *out = digit_value(w, n);
-        return n > 1 && *p == '0' ? 0 : n;
-    }
-    uint64_t v = digit_value(w, 8);
-    unsigned all = 8;
+    uint64_t v = 0;
+    unsigned all = 0;
+    unsigned n;
     do {
-        w = load8(p + all);
+        uint64_t w = load8(p + all);
         n = digit_count(w);
         if (n == 8)
             v = v * 100000000 + digit_value(w, 8);
@@ -290,7 +284,29 @@ static inline unsigned take_digits(const char *p, uint64_t *out) {
         all += n;
     } while (n == 8 && all < 24);       /* 16 digits always fit, 24 never do */
     *out = v;
-    return all >= 24 || *p == '0' ? 0 : all;
+    return all >= 24 || (all > 1 && *p == '0') ? 0 : all;
+}
+
+/* The hot loop: numbers of one to seven digits with the same gap behind each, a comma or a comma
+ * and a blank. What comes next in the line waits for the length of a number only, not for its
+ * value, and the gap is predicted. Stops before the first element that is anything else, or that
+ * no gap follows, or that has no room, and returns where that is. */
+static char *take_short_ids(char *p, struct json_u64s *out) {
+    const char *comma = memchr(p, ',', 8);
+    size_t gap = comma && comma[1] == ' ' ? 2 : 1;
+    char last = gap == 2 ? ' ' : ',';
+    size_t n = out->n;
+    while (n < out->cap) {
+        uint64_t w = load8(p);
+        unsigned len = digit_count(w);
+        const char *end = p + len;
+        if (len - 1 > 6 || *end != ',' || end[gap - 1] != last || (*p == '0' && len > 1))
+            break;
+        out->v[n++] = digit_value(w, len);
+        p += len + gap;
+    }
+    out->n = n;
+    return p;
 }
 
 int json_id(struct json *j, uint64_t *out) {
@@ -317,23 +333,22 @@ int json_ids(struct json *j, struct json_u64s *out) {
         return json_fail(j, "an array");
     if (json_take(j, ']'))
         return 0;
-    for (;;) {
-        char *p = j->at + (*j->at == ' ');
+    do {
+        json_peek(j);
+        j->at = take_short_ids(j->at, out);
         uint64_t id;
-        unsigned n = take_digits(p, &id);
-        p += n;
-        if (n && (*p == ',' || *p == ']'))
-            j->at = p;
-        else if (json_id(j, &id))       /* a string, a negative number, blanks, an error */
-            return -1;
+        char *start = j->at;
+        unsigned n = take_digits(start, &id);
+        j->at = start + n;
+        char c = *j->at;
+        if (!n || (c != ',' && c != ']')) { /* a string, a negative number, blanks, an error */
+            j->at = start;
+            if (json_id(j, &id))
+                return -1;
+        }
         json_u64s_add(out, id);
-        if (*j->at == ',')
-            j->at++;
-        else if (json_take(j, ']'))
-            return 0;
-        else if (!json_take(j, ','))
-            return json_fail(j, "',' or ']'");
-    }
+    } while (json_take(j, ','));
+    return json_take(j, ']') ? 0 : json_fail(j, "',' or ']'");
 }
 
 /* ---- counts and times ------------------------------------------------------------------- */
@@ -364,6 +379,13 @@ int json_count(struct json *j, int64_t *out) {
 int json_scaled(struct json *j, int64_t scale, int64_t *out) {
     json_peek(j);
     char *start = j->at;
+    uint64_t whole;
+    unsigned n = take_digits(start, &whole);
+    if (n && n < 9 && (start[n] == ',' || start[n] == '}')) {
+        *out = (int64_t)whole * scale;      /* 10^9 at most each */
+        j->at = start + n;
+        return 0;
+    }
     int integer;
     if (skip_number(j, &integer))
         return json_fail(j, "a number");
