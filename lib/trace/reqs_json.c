@@ -514,6 +514,7 @@ int json_skip(struct json *j) {
         char c = json_peek(j);
         if (rc == 0) {
             n.depth--;
+            first = 0;
         } else if (c == '{' || c == '[') {
             if (push(j, &n, c == '{'))
                 return -1;
