@@ -171,7 +171,6 @@ static void ids(void) {
               "1 t=0 ids=18446744073709551615,9223372036854775808,18446744073709551615,0,0,"
               "18446744073709551615,18446744073709551614,255,9999999999999999999,"
               "12345678,123456789,1234567890123456,12345678901234567\njsonl 1");
-    CHECK_STR(show("{\"hash_ids\":[\"a\",\"b\",\"a\",\"\"]}\n"), shown.data);
     struct json_u64s hashed = {0};
     char line[] = "[\"a\", \"b\", \"a\", \"ab\", \"99999999999999999999\", \"0x\", \"\"]\n"
                   "paddingpaddingpaddingpaddingpaddingpaddingpaddingpadding";
@@ -622,7 +621,7 @@ static void bad_csv(void) {
                     "found 'now,2,3'"},
         {"1,,3", "5: expected a number of input tokens in its column before, "
                  "found the end of the line"},
-        {"1,\"2,3", "8: expected a closing quote, found the end of the line"},
+        {"1,\"2,3", "7: expected a closing quote, found the end of the line"},
         {"1,\"2\"3,3", "6: expected the end of the cell, found '3,3'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -685,7 +684,7 @@ static void events(void) {
               "events 2 timed=1 block=16");
     CHECK_STR(show(STORED("[1]", "null") "\n" STORED("[2]", "1") "\n" STORED("[1]", "null") "\n"),
               "1 t=0 cached=0 ids=1,2\n3 t=0 cached=0 ids=1\nevents 2 block=16");
-    CHECK_STR(show(BATCH("1", "")), "events 0 timed=1");
+    CHECK_STR(show(BATCH("1", "")), "events 0");
 }
 
 /* The forms in which engines and their tools write the same. */
@@ -962,6 +961,7 @@ struct expected {
     enum reqs_format format;
     int64_t records, blocks, input_tokens;
     int block_tokens;
+    int round;                          /* added before the division: 0 rounds down */
     uint32_t sessions;
 };
 
@@ -972,7 +972,7 @@ static void real_trace(const struct expected *want) {
     int64_t blocks = 0;
     int64_t input = 0;
     int64_t time = 0;
-    int64_t chains = 0;                 /* requests whose block count fits the size rounded up */
+    int64_t fitting = 0;                /* requests whose block count follows from the size */
     if (!scratch_exists(path)) {
         free(path);
         SKIP("../shared/data is not there");
@@ -985,7 +985,7 @@ static void real_trace(const struct expected *want) {
         CHECK(q.time_ns >= time && q.output_tokens >= 0);
         time = q.time_ns;
         if (want->block_tokens)
-            chains += q.blocks == (q.input_tokens + want->block_tokens - 1) / want->block_tokens;
+            fitting += q.blocks == (q.input_tokens + want->round) / want->block_tokens;
     }
     CHECK_STR(err.text, "");
     if (r) {
@@ -996,7 +996,7 @@ static void real_trace(const struct expected *want) {
         CHECK_INT(t->sessions, want->sessions);
         CHECK_INT(t->timed, 1);
         CHECK_INT(reqs_block_tokens(r), want->block_tokens);
-        CHECK_INT(chains, want->block_tokens ? want->records : 0);
+        CHECK_INT(fitting, want->block_tokens ? want->records : 0);
     }
     CHECK_INT(blocks, want->blocks);
     CHECK_INT(input, want->input_tokens);
@@ -1006,11 +1006,11 @@ static void real_trace(const struct expected *want) {
 
 int main(void) {
     static const struct expected real[] = {
-        {"mooncake-conversation.jsonl", REQS_JSONL, 12031, 288500, 144793823, 512, 0},
-        {"agentic24-blk64.jsonl.zst", REQS_JSONL, 1840, 3108578, 199007407, 64, 24},
-        {"sharegpt-llama-3.1-8b-300-sps10.jsonl", REQS_TOKENS, 300, 16225, 257239, 16, 0},
-        {"AzureLLMInferenceTrace_code.csv", REQS_LENGTHS, 8819, 0, 18059974, 0, 0},
-        {"AzureLLMInferenceTrace_conv.csv", REQS_LENGTHS, 19366, 0, 22361870, 0, 0},
+        {"mooncake-conversation.jsonl", REQS_JSONL, 12031, 288500, 144793823, 512, 511, 0},
+        {"agentic24-blk64.jsonl.zst", REQS_JSONL, 1840, 3108578, 199007407, 64, 0, 24},
+        {"sharegpt-llama-3.1-8b-300-sps10.jsonl", REQS_TOKENS, 300, 16225, 257239, 16, 15, 0},
+        {"AzureLLMInferenceTrace_code.csv", REQS_LENGTHS, 8819, 0, 18059974, 0, 0, 0},
+        {"AzureLLMInferenceTrace_conv.csv", REQS_LENGTHS, 19366, 0, 22361870, 0, 0, 0},
     };
     free(scratch_path(""));             /* the folder's name is known before the first test */
     RUN(mooncake);

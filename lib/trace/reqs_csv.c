@@ -96,6 +96,8 @@ struct reqs_csv *reqs_csv_open(struct json *j) {
     int inputs = 0;
     int more;
     c->separator = header[strcspn(header, ",;\t\n")];
+    if (c->separator == '\n')           /* a single column */
+        c->separator = ',';
     do {
         struct cell cell;
         if (c->columns == MAX_COLUMNS || take_cell(j, c->separator, &cell, &more)) {
