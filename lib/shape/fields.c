@@ -44,6 +44,8 @@ static int64_t whole(struct fields *f, const char *key, const cJSON *v, int64_t 
         return min;
     if (!cJSON_IsNumber(v))
         fields_fail(f, key, "expected a whole number, found %s", kind(v));
+    else if (min == max && v->valuedouble != (double)min)
+        fields_fail(f, key, "expected %lld, found %.17g", (long long)min, v->valuedouble);
     else if (!(v->valuedouble >= (double)min && v->valuedouble <= (double)max) ||
              v->valuedouble != floor(v->valuedouble))
         fields_fail(f, key, "expected %lld to %lld, found %.17g", (long long)min, (long long)max,
