@@ -12,6 +12,7 @@ static const struct verb {
     const char *words;
 } verbs[] = {
     {"replay", cache_replay, "every policy at every size: hits, evictions, FLOPs saved"},
+    {"paged", cache_paged, "paging against contiguous allocation: waste, batch, queue"},
     {"gen", cache_gen, "write a synthetic trace: sessions that grow turn by turn"},
 };
 

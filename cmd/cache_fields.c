@@ -1,0 +1,38 @@
+/* cache_fields.c - reports whose rows have more columns than a terminal is wide */
+#include "cmd/cache_fields.h"
+
+#include <assert.h>
+#include <math.h>
+
+static int shown(const struct fields *f, int i) {
+    return f->wide || !f->field[i].wide;
+}
+
+void fields_open(struct fields *f, const struct field *field, int n, const struct common *common) {
+    enum table_format format = table_format(stdout, common->json);
+    int columns = 0;
+    assert(n <= FIELDS_MOST);
+    *f = (struct fields){.field = field, .n = n};
+    f->wide = common->verbose || format != TABLE_ALIGNED;
+    for (int i = 0; i < n; i++)
+        if (shown(f, i))
+            f->column[columns++] = (struct column){field[i].name, field[i].decimals};
+    f->table = table_new(stdout, f->column, columns, format);
+}
+
+void fields_row(struct fields *f, const struct value *value) {
+    for (int i = 0; i < f->n; i++) {
+        if (!shown(f, i))
+            continue;
+        if (f->field[i].decimals == FIELD_TEXT)
+            table_str(f->table, value[i].text);
+        else if (f->field[i].decimals == FIELD_WHOLE && !isnan(value[i].number))
+            table_int(f->table, (int64_t)value[i].number);
+        else
+            table_float(f->table, value[i].number);
+    }
+}
+
+void fields_close(struct fields *f) {
+    table_free(f->table);
+}

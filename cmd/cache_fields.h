@@ -1,0 +1,46 @@
+/* cache_fields.h - reports whose rows have more columns than a terminal is wide
+ *
+ *     static const struct field fields[] = {{"scheme", FIELD_TEXT, 0},
+ *                                           {"requests", FIELD_WHOLE, 0}, {"mean", 2, 1}};
+ *     struct fields f;
+ *     fields_open(&f, fields, 3, &common);
+ *     fields_row(&f, (struct value[]){{.text = "max"}, {.number = 10}, {.number = 2.5}});
+ *     fields_close(&f);
+ *
+ * Wide ones are left out of an aligned table unless --verbose asks for them; pipes and JSON have
+ * all. NaN is no value.
+ */
+#ifndef CACHE_FIELDS_H
+#define CACHE_FIELDS_H
+
+#include "cmd/common.h"
+#include "cmd/table.h"
+
+#define FIELDS_MOST 40
+
+enum { FIELD_TEXT = -2, FIELD_WHOLE = -1 };     /* in place of decimals */
+
+struct field {
+    const char *name;
+    int decimals;
+    int wide;
+};
+
+struct value {
+    const char *text;           /* of a FIELD_TEXT; NULL: no value */
+    double number;              /* of the others; whole ones below 2^53 */
+};
+
+struct fields {
+    const struct field *field;
+    int n, wide;
+    struct column column[FIELDS_MOST];
+    struct table *table;
+};
+
+/* To stdout. */
+void fields_open(struct fields *f, const struct field *field, int n, const struct common *common);
+void fields_row(struct fields *f, const struct value *value);   /* [n] */
+void fields_close(struct fields *f);
+
+#endif
