@@ -4,7 +4,10 @@
  * A block's priority is clock + frequency x cost / size, set when it is touched; the lowest one
  * leaves and its priority becomes the clock, which ages those that stay. All blocks have size 1
  * here; the cost is what the setup says, as the work of computing the block again. Of equal
- * priorities the least recently touched leaves; frequency is forgotten on leaving.
+ * priorities the least recently touched leaves; frequency is forgotten on leaving. Every miss is
+ * inserted, after room was made for it and the clock has moved, as in the greedy dual it comes
+ * from; the report would leave out a newcomer whose own priority is the lowest, but an engine has
+ * computed the block and holds it.
  *
  * A touch only raises a priority, so the heap may be late: a hit leaves its entry where it is,
  * and an entry that comes to the top without being its block's latest touch sinks to where it

@@ -7,6 +7,10 @@
  * main queue a block that has hits left goes round again with one less. As in the authors' own
  * implementation the main queue may be over its share until the next block leaves, and moving
  * blocks into it makes none leave.
+ *
+ * While the cache fills up, new blocks go into the small queue, however long it gets: so the paper
+ * has it. With fill=1 they go into the main one once the small one has its share, which is how
+ * the authors' simulator (libCacheSim) came to do it later.
  */
 #include "lib/cache/policy.h"
 #include "lib/cache/queues.h"
@@ -24,6 +28,7 @@ struct s3fifo {
     int64_t n_small, small_max;
     int64_t n_ghost, ghost_max;
     unsigned move_uses;         /* hits that lead from the small queue to the main one */
+    int fill_main;              /* see above */
     uint32_t now;               /* accesses so far */
 };
 
@@ -92,7 +97,8 @@ static int touch(struct s3fifo *f, uint32_t id) {
             evict_main(f);
     }
     *s = (struct stamp){.at = now, .queue = SMALL};
-    if (was == GHOST)
+    int filling = f->fill_main && !f->p.counts.evicted;
+    if (was == GHOST || (filling && f->n_small >= f->small_max))
         add_main(f, id);
     else
         f->n_small++;
@@ -101,11 +107,12 @@ static int touch(struct s3fifo *f, uint32_t id) {
 }
 
 static void *create(const struct sim_setup *s, struct err *err) {
-    static const char *const keys[] = {"small", "ghost", "move", NULL};
+    static const char *const keys[] = {"small", "ghost", "move", "fill", NULL};
     struct err bad = {""};
     double small = policy_param(s, "small", 0.1, 0, 1, &bad);
     double ghost = policy_param(s, "ghost", 0.9, 0, 1000, &bad);
     double move = policy_param(s, "move", 2, 1, USES_MAX, &bad);
+    double fill = policy_param(s, "fill", 0, 0, 1, &bad);
     if (policy_params_known(s, keys, &bad) || *bad.text) {
         err_set(err, "%s", bad.text);
         return NULL;
@@ -117,6 +124,7 @@ static void *create(const struct sim_setup *s, struct err *err) {
     f->small_max += !f->small_max;
     f->ghost_max = queue_part(f->p.capacity, ghost);
     f->move_uses = (unsigned)move;
+    f->fill_main = fill > 0;
     f->mask = queue_mask(f->p.capacity);
     f->ring = mem_array((size_t)f->mask + 1, sizeof *f->ring);
     return f;
@@ -128,4 +136,5 @@ static void destroy(struct s3fifo *f) {
 }
 
 POLICY_DEFINE(s3fifo, "s3-fifo", "S3-FIFO: small, main and ghost queue; small=0.1 and ghost=0.9 "
-              "of the cache, and move=2 hits that lead from the small to the main one")
+              "of the cache, move=2 hits lead from small to main; fill=1: main takes what small "
+              "cannot while the cache fills up")
