@@ -25,6 +25,7 @@ struct curve *curve_new(const struct curve_options *opt) {
     if (opt->order != CURVE_TTL)
         c->recency = recency_new();
     c->fit = curve_fit_any();
+    c->wait = PENDING;
     return c;
 }
 
@@ -34,10 +35,7 @@ void curve_free(struct curve *c) {
     idmap_free(c->map);
     recency_free(c->recency);
     free(c->used);
-    counters_free(&c->blocks);
-    counters_free(&c->short_blocks);
-    counters_free(&c->short_tokens);
-    points_free(&c->points);
+    curve_forget_counts(c);
     free(c->id);
     free(c->dense);
     free(c->need);
@@ -70,7 +68,7 @@ static void fit_request(struct curve_fit *f, int64_t blocks, int64_t tokens) {
     curve_fit_meet(f, &one);
 }
 
-struct curve_request curve_request_of(const struct curve_options *opt, const struct req *q) {
+static struct curve_request request_of(const struct curve_options *opt, const struct req *q) {
     struct curve_request r = {.time_ns = q->time_ns, .n = q->blocks, .full = q->blocks};
     int64_t size = opt->block_tokens;
     if (q->input_tokens == REQS_UNKNOWN || r.n == 0)
@@ -166,6 +164,13 @@ int64_t curve_count(struct curve *c, const struct curve_request *q, const uint64
     return i;
 }
 
+void curve_forget_counts(struct curve *c) {
+    counters_free(&c->blocks);
+    counters_free(&c->short_blocks);
+    counters_free(&c->short_tokens);
+    points_free(&c->points);
+}
+
 /* need[] is filled up to the first block that is new, which ends every hit. */
 static int run_request(struct curve *c, const struct curve_request *q, const uint64_t *id,
                        const uint32_t *dense, uint64_t *need, struct err *err) {
@@ -235,10 +240,11 @@ int curve_add_part(struct curve *c, const struct curve_request *q, const uint64_
         memcpy(c->id + c->n_ids, id, n * sizeof *id);
     c->n_ids += n;
     c->request[c->n_requests++] = *q;
-    return c->n_ids < PENDING && c->n_requests < PENDING ? 0 : curve_flush(c, err);
+    return c->n_ids < c->wait && c->n_requests < c->wait ? 0 : curve_flush(c, err);
 }
 
-int curve_add(struct curve *c, const struct req *q, struct err *err) {
+int curve_add_lengths(struct curve *c, const struct req *q, struct curve_request *out,
+                      struct err *err) {
     if (q->blocks == REQS_UNKNOWN)
         return err_set(err, "line %" PRId64 ": a request without block ids or token ids: what a "
                        "prefix cache would do cannot be told from lengths", q->line);
@@ -252,15 +258,24 @@ int curve_add(struct curve *c, const struct req *q, struct err *err) {
         if (q->blocks && c->opt.block_tokens == 0)
             fit_request(&c->fit, q->blocks, q->input_tokens);
     }
-    struct curve_request r = curve_request_of(&c->opt, q);
+    *out = request_of(&c->opt, q);
     if (q->time_ns == REQS_UNKNOWN) {
-        r.time_ns = c->timed ? c->last_ns : 0;
+        out->time_ns = c->timed ? c->last_ns : 0;
     } else {
         c->first_ns = c->timed ? c->first_ns : q->time_ns;
         c->last_ns = q->time_ns;
         c->timed = 1;
     }
-    return curve_add_part(c, &r, q->block, err);
+    return 0;
+}
+
+int curve_add(struct curve *c, const struct req *q, struct err *err) {
+    struct curve_request r;
+    return curve_add_lengths(c, q, &r, err) ? -1 : curve_add_part(c, &r, q->block, err);
+}
+
+void curve_limit_pending(struct curve *c, size_t ids) {
+    c->wait = ids < PENDING ? ids : PENDING;
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */
@@ -294,6 +309,15 @@ int curve_finish(struct curve *c, int block_tokens, struct err *err) {
         return -1;
     c->totals.input_tokens += c->lengthless_blocks * c->totals.block_tokens;
     return 0;
+}
+
+uint32_t *curve_order_of_use(const struct curve *c, uint32_t n) {
+    uint32_t *order = mem_array(n, sizeof *order);
+    if (c->recency)
+        recency_order(c->recency, order);
+    for (uint32_t i = 0; i < n && !c->recency; i++)
+        order[i] = i;
+    return order;
 }
 
 int curve_next(const struct curve *c, uint64_t *next, struct point *out) {

@@ -88,18 +88,9 @@ int curve_save_open(struct curve *c, const struct curve_request *q, const uint64
     return write_lines(c, WRITE_BYTES, err);
 }
 
-static uint32_t *order_of_use(const struct curve *c, uint32_t n) {
-    uint32_t *order = mem_array(n, sizeof *order);
-    if (c->recency)
-        recency_order(c->recency, order);
-    for (uint32_t i = 0; i < n && !c->recency; i++)
-        order[i] = i;           /* times say all */
-    return order;
-}
-
 static int save_order(struct curve *c, struct err *err) {
     uint32_t n = idmap_count(c->map);
-    uint32_t *order = order_of_use(c, n);
+    uint32_t *order = curve_order_of_use(c, n);
     int rc = 0;
     for (uint32_t i = 0; i < n && !rc; i++) {
         buf_addc(&c->line, 'u');
@@ -264,8 +255,8 @@ static int read_steps(struct reader *r, char *p, struct err *err) {
 static int run_open(struct reader *r, char *text, struct err *err) {
     struct curve *c = r->c;
     struct curve_request q;
-    int64_t time;
-    int64_t base;
+    int64_t time = 0;
+    int64_t base = 0;
     int64_t v[3];
     char *p = text + 1;
     if (take_all(r, &p, 1, INT64_MAX, &time, err) || take_all(r, &p, 1, max_need(r), &base, err) ||
@@ -308,7 +299,7 @@ static int read_use(struct reader *r, char *text, struct err *err) {
 }
 
 static int read_count(struct reader *r, char *text, struct err *err) {
-    int64_t need;
+    int64_t need = 0;
     int64_t v[3];
     char *p = text + 1;
     if (take_all(r, &p, 1, max_need(r), &need, err) || take_all(r, &p, 3, MAX_COUNT, v, err))

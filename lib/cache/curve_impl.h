@@ -49,6 +49,7 @@ struct curve {
     uint32_t *dense;            /* [ids_cap] their numbers */
     uint64_t *need;             /* [ids_cap] what each one's hit takes: blocks, or nanoseconds */
     size_t n_ids, ids_cap;
+    size_t wait;                /* ids, or requests, that may wait */
     struct curve_request *request;
     size_t n_requests, requests_cap;
 
@@ -66,11 +67,13 @@ struct curve {
 #define CURVE_NEW UINT64_MAX    /* need of a block that was never used */
 #define CURVE_NOT_USED INT64_MIN
 
-/* How the blocks of a request give tokens. */
-struct curve_request curve_request_of(const struct curve_options *opt, const struct req *q);
 /* Adds a request or a part of it, whose totals the caller counts. */
 int curve_add_part(struct curve *c, const struct curve_request *q, const uint64_t *id,
                    struct err *err);
+/* Counts a record's request and tokens, and says how its blocks give them; *out is then for
+ * curve_add_part. */
+int curve_add_lengths(struct curve *c, const struct req *q, struct curve_request *out,
+                      struct err *err);
 /* Runs what waits. */
 int curve_flush(struct curve *c, struct err *err);
 
@@ -91,6 +94,12 @@ void curve_use(struct curve *c, uint32_t id, int64_t time_ns);
 int curve_next(const struct curve *c, uint64_t *next, struct point *out);
 /* Tokens of the blocks of a point. */
 double curve_tokens(const struct point *p, int block_tokens);
+
+/* For samples: fewer ids wait; counts start again; [n] numbers, the longest unused first (with a
+ * time to live, where times say that, in any order), which the caller frees. */
+void curve_limit_pending(struct curve *c, size_t ids);
+void curve_forget_counts(struct curve *c);
+uint32_t *curve_order_of_use(const struct curve *c, uint32_t n);
 
 struct curve_fit curve_fit_any(void);
 void curve_fit_meet(struct curve_fit *f, const struct curve_fit *other);
