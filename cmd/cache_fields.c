@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
+#define MOST_WHOLE 9007199254740992.0   /* 2^53: above it a double does not tell ones apart */
+
 static int shown(const struct fields *f, int i) {
     return f->wide || !f->field[i].wide;
 }
@@ -26,7 +28,7 @@ void fields_row(struct fields *f, const struct value *value) {
             continue;
         if (f->field[i].decimals == FIELD_TEXT)
             table_str(f->table, value[i].text);
-        else if (f->field[i].decimals == FIELD_WHOLE && !isnan(value[i].number))
+        else if (f->field[i].decimals == FIELD_WHOLE && fabs(value[i].number) <= MOST_WHOLE)
             table_int(f->table, (int64_t)value[i].number);
         else
             table_float(f->table, value[i].number);

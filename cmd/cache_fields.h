@@ -28,7 +28,7 @@ struct field {
 
 struct value {
     const char *text;           /* of a FIELD_TEXT; NULL: no value */
-    double number;              /* of the others; whole ones below 2^53 */
+    double number;              /* of the others */
 };
 
 struct fields {
