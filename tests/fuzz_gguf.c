@@ -1,37 +1,18 @@
 /* fuzz_gguf.c - hostile GGUF files: opens them, walks all they hold, asks for shape and vocabulary
  *
- *     fuzz_gguf SECONDS SEED               mutate for so long, or until something breaks
- *     fuzz_gguf SECONDS SEED ITERATION     only that one, to see it again
- *     fuzz_gguf -w FOLDER                  write the files it starts from
- *     fuzz_gguf -f FILE                    one file, as it is
- *
- * Build it with -fsanitize=address,undefined. Under clang the same file serves libFuzzer:
- * -fsanitize=fuzzer,address,undefined -DLIBFUZZER, with the files of -w as its corpus.
- *
- * The mutator knows the format: it walks a valid file, notes every field and its kind (a length,
- * a count, a type, a value, text), and then lies in one to four of them, cuts at or beside a
- * field's end, takes fields out or doubles them. Each input is a function of seed and iteration.
+ * How it is run, and as what else: fuzz.h. The mutator knows the format: it walks a valid file,
+ * notes every field and its kind (a length, a count, a type, a value, text), and then lies in one
+ * to four of them, cuts at or beside a field's end, takes fields out or doubles them.
  */
-#include <inttypes.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
+#include "tests/fuzz.h"
 
-#include "lib/base/clock.h"
 #include "lib/format/gguf.h"
 #include "lib/model/vocab.h"
 #include "lib/shape/shape.h"
 #include "tests/gguf_raw.h"
-#include "tests/scratch.h"
 
 /* What became of an input, for the counts at the end. */
 enum { OPENED = 1, SHAPED = 2, SPOKE = 4 };
-static int outcome;
-static struct err last;             /* why the last input was refused, if it was */
 static volatile uint64_t sink;      /* keeps reads alive */
 
 /* ---- the target ------------------------------------------------------------------------- */
@@ -79,10 +60,10 @@ static void walk_tensors(const struct gguf *g) {
 
 static void walk_shape(const struct gguf *g) {
     struct shape_flops f = {0};
-    struct shape *s = shape_from_gguf(g, &last);
+    struct shape *s = shape_from_gguf(g, &fuzz_last);
     if (!s)
         return;
-    outcome |= SHAPED;
+    fuzz_outcome |= SHAPED;
     shape_add_row_flops(s, 0, 1, &f);
     shape_add_row_flops(s, s->context - 1, 0, &f);
     sink += shape_kv_read(s, 0, s->context - 1, 16) > 0;
@@ -93,10 +74,10 @@ static void walk_shape(const struct gguf *g) {
 
 static void walk_vocab(const struct gguf *g) {
     static const char text[] = "Hello, w\xC3\xB6rld 42!  <s>\n\xFF\xE2\x82 the end";
-    struct vocab *v = vocab_open(g, &last);
+    struct vocab *v = vocab_open(g, &fuzz_last);
     if (!v)
         return;
-    outcome |= SPOKE;
+    fuzz_outcome |= SPOKE;
     struct ids ids = {0};
     struct buf out = {0};
     for (int flags = 0; flags < 4; flags++)
@@ -112,13 +93,12 @@ static void walk_vocab(const struct gguf *g) {
     vocab_free(v);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
-    outcome = 0;
-    last = (struct err){{0}};
-    struct gguf *g = gguf_open_memory(data, len, "fuzz.gguf", &last);
+    fuzz_outcome = 0;
+    fuzz_last = (struct err){{0}};
+    struct gguf *g = gguf_open_memory(data, len, "fuzz.gguf", &fuzz_last);
     if (g) {
-        outcome = OPENED;
+        fuzz_outcome = OPENED;
         sink += gguf_file_bytes(g) + (uint64_t)gguf_version(g);
         walk_keys(g);
         walk_tensors(g);
@@ -127,8 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
         gguf_close(g);
     }
     /* A refusal is one line that names the file. */
-    if (outcome != (OPENED | SHAPED | SPOKE) &&
-        (strncmp(last.text, "fuzz.gguf: ", 11) || strchr(last.text, '\n')))
+    if (fuzz_outcome != (OPENED | SHAPED | SPOKE) &&
+        (strncmp(fuzz_last.text, "fuzz.gguf: ", 11) || strchr(fuzz_last.text, '\n')))
         abort();
     return 0;
 }
@@ -410,98 +390,66 @@ static void map_fields(struct map *m, const struct buf *b) {
 
 /* ---- mutation --------------------------------------------------------------------------- */
 
-static uint64_t state;
-
-static uint64_t next(void) {        /* splitmix64 */
-    uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
-static size_t below(size_t n) {
-    return n ? (size_t)(next() % n) : 0;
-}
-
 /* A number that is likely to hurt in the place of `old`. */
 static uint64_t bad_number(uint64_t old, size_t file) {
     static const uint64_t edges[] = {
         0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 255, 256, 65535, 65536, INT32_MAX, 1ull << 31,
         UINT32_MAX, 1ull << 32, INT64_MAX, 1ull << 63, UINT64_MAX, UINT64_MAX - 7,
         UINT64_MAX / 8, UINT64_MAX / 8 + 1, UINT64_MAX / 4 + 1, 1ull << 61, 1ull << 60};
-    switch (below(8)) {
+    switch (fuzz_below(8)) {
     case 0: return old + 1;
     case 1: return old - 1;
     case 2: return old * 2;
-    case 3: return old ^ 1ull << below(64);
-    case 4: return file - below(64);
-    case 5: return next() >> below(64);
-    case 6: return below(16);
-    default: return edges[below(sizeof edges / sizeof *edges)];
+    case 3: return old ^ 1ull << fuzz_below(64);
+    case 4: return file - fuzz_below(64);
+    case 5: return fuzz_next() >> fuzz_below(64);
+    case 6: return fuzz_below(16);
+    default: return edges[fuzz_below(sizeof edges / sizeof *edges)];
     }
 }
 
 static void lie(struct buf *b, const struct field *f) {
     if (f->at + f->len > b->len || !f->len)
         return;
-    if (f->kind == TEXT || f->len > 8 || below(16) == 0) {
-        for (size_t i = 1 + below(4); i; i--)
-            b->data[f->at + below(f->len)] = (char)next();
+    if (f->kind == TEXT || f->len > 8 || fuzz_below(16) == 0) {
+        for (size_t i = 1 + fuzz_below(4); i; i--)
+            b->data[f->at + fuzz_below(f->len)] = (char)fuzz_next();
         return;
     }
     uint64_t v = bad_number(number(b, f->at, f->len), b->len);
-    if (f->kind == TYPE && below(4))
-        v = below(50);
+    if (f->kind == TYPE && fuzz_below(4))
+        v = fuzz_below(50);
     memcpy(b->data + f->at, &v, f->len);
-}
-
-/* Takes bytes [from, to) out. */
-static void drop(struct buf *b, size_t from, size_t to) {
-    if (from >= to || to > b->len)
-        return;
-    memmove(b->data + from, b->data + to, b->len - to);
-    b->len -= to - from;
-}
-
-/* Puts a copy of [from, to) in at `at`. */
-static void insert(struct buf *b, size_t from, size_t to, size_t at) {
-    if (from >= to || to > b->len || at > b->len || to - from > 4096)
-        return;
-    char *copy = mem_strndup(b->data + from, to - from);
-    buf_reserve(b, to - from);
-    memmove(b->data + at + (to - from), b->data + at, b->len - at);
-    memcpy(b->data + at, copy, to - from);
-    b->len += to - from;
-    free(copy);
 }
 
 /* Positions are those of the valid file; after a first shift they may hit something else, which
  * is as good. */
 static void mutate(struct buf *b, const struct map *m) {
-    const struct field *f = &m->field[below(m->n)];
-    const struct field *g = &m->field[below(m->n)];
-    switch (below(16)) {
+    const struct field *f = &m->field[fuzz_below(m->n)];
+    const struct field *g = &m->field[fuzz_below(m->n)];
+    size_t near_end = f->at + f->len + fuzz_below(3) - 1;
+    switch (fuzz_below(16)) {
     case 0:
-        b->len = below(b->len + 1);
+        b->len = fuzz_below(b->len + 1);
         break;
     case 1:
-        b->len = f->at + f->len + below(3) - 1 < b->len ? f->at + f->len + below(3) - 1 : b->len;
+        b->len = near_end < b->len ? near_end : b->len;
         break;
     case 2:
-        drop(b, f->at, f->at + f->len);
+        fuzz_drop(b, f->at, f->at + f->len);
         break;
     case 3:
-        drop(b, f->at, f->at + 1 + below(300));
+        fuzz_drop(b, f->at, f->at + 1 + fuzz_below(300));
         break;
     case 4:
-        insert(b, f->at, f->at + f->len, g->at);
+        fuzz_copy(b, f->at, f->at + f->len, g->at);
         break;
     case 5:
-        insert(b, f->at, f->at + 1 + below(300), g->at);
+        fuzz_copy(b, f->at, f->at + 1 + fuzz_below(300), g->at);
         break;
     case 6:
         if (b->len)
-            b->data[below(b->len)] = (char)next();
+            b->data[fuzz_below(b->len)] = (char)fuzz_next();
         break;
     default:
         lie(b, f);
@@ -514,152 +462,37 @@ static void make_input(struct buf *b, int i) {
     const struct map *m = &maps[i];
     b->len = 0;
     buf_add(b, start[i].bytes.data, start[i].bytes.len);
-    for (size_t n = 1 + below(4); n; n--) {
-        if (below(4) == 0)
-            lie(b, &m->field[below(m->n < 60 ? m->n : 60)]);
+    for (size_t n = 1 + fuzz_below(4); n; n--) {
+        if (fuzz_below(4) == 0)
+            lie(b, &m->field[fuzz_below(m->n < 60 ? m->n : 60)]);
         else
             mutate(b, m);
     }
 }
 
-/* ---- running ---------------------------------------------------------------------------- */
+/* ---- the frame -------------------------------------------------------------------------- */
 
-static uint64_t seed;
-static uint64_t iteration;
-
-/* What a finding leaves behind: how to see it again. Called from signal handlers. */
-static void say_where(void) {
-    char text[128];
-    int n = snprintf(text, sizeof text, "\nnot ok fuzz_gguf: again with: fuzz_gguf 1 %" PRIu64
-                     " %" PRIu64 "\n", seed, iteration);
-    if (write(STDOUT_FILENO, text, (size_t)n) != n)
-        _exit(1);
+static struct buf start_bytes(int i) {
+    return start[i].bytes;
 }
 
-static void on_signal(int sig) {
-    say_where();
-    signal(sig, SIG_DFL);
-    raise(sig);
-}
-
-/* Of the sanitizers' runtime, where there is one. */
-extern void __sanitizer_set_death_callback(void (*fn)(void)) __attribute__((weak));
-
-static void watch(void) {
-    if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(say_where);
-    signal(SIGABRT, on_signal);
-    signal(SIGVTALRM, on_signal);
-    if (!__sanitizer_set_death_callback)
-        signal(SIGSEGV, on_signal);
-}
-
-/* Each input stands in an allocation of its own size, so that a read past its end is seen. One
- * that takes ten seconds of the processor is a finding too. */
-static void run_one(const struct buf *b) {
-    const struct itimerval limit = {.it_value.tv_sec = 10};
-    const struct itimerval off = {.it_value.tv_sec = 0};
-    uint8_t *copy = malloc(b->len ? b->len : 1);
-    if (b->len)
-        memcpy(copy, b->data, b->len);
-    setitimer(ITIMER_VIRTUAL, &limit, NULL);
-    LLVMFuzzerTestOneInput(copy, b->len);
-    setitimer(ITIMER_VIRTUAL, &off, NULL);
-    free(copy);
-}
-
-/* The files themselves, and each of them cut at every byte near a field's end. A start that is
- * refused would make the rest of the work worthless. */
-static int run_starts(void) {
-    static const int expected[STARTS] = {OPENED, 7, 7, 7, OPENED | SPOKE, 7, OPENED};
-    for (int i = 0; i < STARTS; i++) {
-        struct buf cut = start[i].bytes;
-        run_one(&cut);
-        if (outcome != expected[i]) {
-            printf("not ok fuzz_gguf: start %d gives %d, expected %d: %s\n", i, outcome,
-                   expected[i], last.text);
-            return -1;
-        }
-        for (size_t k = 0; k < maps[i].n; k++) {
-            for (size_t d = 0; d < 3; d++) {
-                cut.len = maps[i].field[k].at + d;
-                if (cut.len < start[i].bytes.len)
-                    run_one(&cut);
-            }
-        }
-    }
-    return 0;
-}
-
-static void run_iteration(struct buf *b) {
-    state = seed * 0x9E3779B97F4A7C15u ^ (iteration + 1) * 0xD1B54A32D192ED03u;
-    make_input(b, (int)below(STARTS));
-    run_one(b);
-}
-
-static int fuzz(int64_t seconds, int one) {
-    struct buf b = {0};
-    uint64_t opened = 0;
-    uint64_t shaped = 0;
-    uint64_t spoke = 0;
-    int64_t end = clock_ns() + seconds * 1000000000;
-    uint64_t first = iteration;
-    if (run_starts())
-        return 1;
-    do {
-        run_iteration(&b);
-        opened += (outcome & OPENED) != 0;
-        shaped += (outcome & SHAPED) != 0;
-        spoke += (outcome & SPOKE) != 0;
-        iteration++;
-    } while (!one && clock_ns() < end);
-    printf("# %" PRIu64 " inputs from seed %" PRIu64 ": %" PRIu64 " opened, %" PRIu64
-           " had a shape, %" PRIu64 " a vocabulary\n", iteration - first, seed, opened, shaped,
-           spoke);
-    printf("ok fuzz_gguf\n");
-    buf_free(&b);
-    return 0;
-}
-
-static int write_starts(const char *folder) {
-    for (int i = 0; i < STARTS; i++) {
-        char *path = mem_printf("%s/start%d.gguf", folder, i);
-        scratch_write(path, start[i].bytes.data, start[i].bytes.len);
-        free(path);
-    }
-    return 0;
-}
-
-static int run_file(const char *path) {
-    struct buf b = scratch_read(path);
-    if (!b.data)
-        scratch_die(path);
-    run_one(&b);
-    printf("%s: %s%s%s\n", path, outcome & OPENED ? "opened" : "refused",
-           outcome & SHAPED ? ", has a shape" : "", outcome & SPOKE ? ", has a vocabulary" : "");
-    buf_free(&b);
-    return 0;
+/* At every field, and one and two bytes into it. */
+static size_t cut_at(int i, size_t k) {
+    return k / 3 < maps[i].n ? maps[i].field[k / 3].at + k % 3 : SIZE_MAX;
 }
 
 int main(int argc, char **argv) {
-    int rc;
+    static const int expected[STARTS] = {OPENED, 7, 7, 7, OPENED | SPOKE, 7, OPENED};
+    static const struct fuzz fuzz = {
+        .name = "fuzz_gguf", .suffix = ".gguf",
+        .outcome = {"opened", "had a shape", "had a vocabulary"},
+        .starts = STARTS, .start = start_bytes, .expected = expected, .cut = cut_at,
+        .make = make_input};
     for (int i = 0; i < STARTS; i++) {
         build_start(i);
         map_fields(&maps[i], &start[i].bytes);
     }
-    watch();
-    if (argc == 3 && !strcmp(argv[1], "-w")) {
-        rc = write_starts(argv[2]);
-    } else if (argc == 3 && !strcmp(argv[1], "-f")) {
-        rc = run_file(argv[2]);
-    } else if (argc == 3 || argc == 4) {
-        seed = strtoull(argv[2], NULL, 10);
-        iteration = argc == 4 ? strtoull(argv[3], NULL, 10) : 0;
-        rc = fuzz(strtoll(argv[1], NULL, 10), argc == 4);
-    } else {
-        fprintf(stderr, "usage: fuzz_gguf SECONDS SEED [ITERATION] | -w FOLDER | -f FILE\n");
-        rc = 2;
-    }
+    int rc = fuzz_main(&fuzz, argc, argv);
     for (int i = 0; i < STARTS; i++) {
         buf_free(&start[i].bytes);
         free(maps[i].field);
