@@ -200,6 +200,9 @@ static const char *const texts[] = {
     "[101,[[\"BlockRemoved\",[2,-5]],[\"AllBlocksCleared\"]]]\n",
     "{\"type\":\"BlockStored\",\"block_hashes\":[\"x\"],\"group_idx\":0}\n"
     "{\"type\":\"BlockStored\",\"block_hashes\":[\"y\"],\"parent_block_hash\":\"x\"}\n",
+    "{\"chat_id\":7,\"parent_chat_id\":-1,\"timestamp\":0.5,\"type\":\"text\",\"hash_ids\":[1]}"
+    "\n"
+    "{\"chat_id\":9,\"parent_chat_id\":7,\"timestamp\":61.114,\"hash_ids\":[-1,-12345678901]}\n",
     "5\n-1\n0xff\n18446744073709551615\ndeadbeefdeadbeef\n",
 };
 #define TEXTS (int)(sizeof texts / sizeof *texts)
@@ -340,7 +343,8 @@ static void make_input(struct buf *b, int i) {
 
 int main(int argc, char **argv) {
     enum { IDS = OPENED | RECORDS | WHOLE | BLOCKS, LENGTHS = OPENED | RECORDS | WHOLE };
-    static const int expected[STARTS] = {IDS, IDS, IDS, LENGTHS, LENGTHS, IDS, IDS, IDS, IDS, IDS};
+    static const int expected[STARTS] = {IDS, IDS, IDS, LENGTHS, LENGTHS, IDS, IDS, IDS, IDS, IDS,
+                                          IDS};
     static const struct fuzz fuzz = {
         .name = "fuzz_reqs", .suffix = ".trace",
         .outcome = {"opened", "had records", "were read whole", "had block ids"},

@@ -512,6 +512,27 @@ static void sessions(void) {
     buf_free(&text);
 }
 
+/* Qwen-Bailian: turns name the turn before, time is in seconds, the type is none of ours. */
+static void chats(void) {
+    CHECK_STR(show("{\"chat_id\":7,\"parent_chat_id\":-1,\"timestamp\":0.5,\"input_length\":31,"
+                   "\"output_length\":3,\"type\":\"text\",\"turn\":1,\"hash_ids\":[1,2]}\n"
+                   "{\"chat_id\":8,\"parent_chat_id\":-1,\"timestamp\":1,\"type\":\"search\","
+                   "\"hash_ids\":[3]}\n"
+                   "{\"chat_id\":9,\"parent_chat_id\":7,\"timestamp\":61.114,\"type\":\"file\","
+                   "\"hash_ids\":[1]}\n"
+                   "{\"type\":\"text\",\"hash_ids\":[4],\"chat_id\":10,\"parent_chat_id\":9}\n"
+                   "{\"chat_id\":12,\"parent_chat_id\":11,\"hash_ids\":[5]}\n"
+                   "{\"chat_id\":13,\"parent_chat_id\":11,\"hash_ids\":[6]}\n"),
+              "1 t=500000000 in=31 out=3 ids=1,2 session=0:7\n"
+              "2 t=1000000000 ids=3 session=1:8\n"
+              "3 t=61114000000 ids=1 session=0:7\n4 t=61114000000 ids=4 session=0:7\n"
+              "5 t=61114000000 ids=5 session=2:11\n6 t=61114000000 ids=6 session=2:11\n"
+              "jsonl 6 sessions=3 timed=1 block=16");
+    CHECK_STR(show("{\"timestamp\":9e12,\"chat_id\":1,\"hash_ids\":[5]}\n"),
+              "error: t:1:46: expected a time within 292 years before, "
+              "found the end of the line");
+}
+
 /* ---- block size ------------------------------------------------------------------------- */
 
 static int infer(int64_t block, int up, int records, int64_t longest) {
@@ -1031,6 +1052,7 @@ int main(void) {
     RUN(scaled_decimals);
     RUN(calendar_times);
     RUN(sessions);
+    RUN(chats);
     RUN(block_sizes);
     RUN(tokens);
     RUN(csv);

@@ -158,6 +158,8 @@ void reqs_close(struct reqs *r) {
     reqs_csv_free(r->csv);
     reqs_events_free(r->events);
     reqs_names_free(r->sessions);
+    reqs_names_free(r->chats);
+    free(r->chat_root);
     free(r->ids.v);
     free(r->tokens.v);
     free(r->made.v);

@@ -105,6 +105,9 @@ struct reqs {
     struct json_u64s ids;       /* block ids of the record */
     struct json_u64s tokens, made;      /* token ids of the record: prompt and output */
     unsigned char order[32];    /* reqs_record.c: which key came at which place of a record */
+    struct reqs_names *chats;   /* reqs_record.c: chats, NULL without any */
+    uint32_t *chat_root;        /* [chat_cap] the first chat of the session of each */
+    uint32_t chat_cap;
     struct reqs_csv *csv;       /* reqs_csv.c: columns */
     struct reqs_events *events; /* reqs_events.c: chains */
 };

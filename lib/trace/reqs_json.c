@@ -338,13 +338,15 @@ int json_ids(struct json *j, struct json_u64s *out) {
         j->at = take_short_ids(j->at, out);
         uint64_t id;
         char *start = j->at;
-        unsigned n = take_digits(start, &id);
-        j->at = start + n;
-        char c = *j->at;
-        if (!n || (c != ',' && c != ']')) { /* a string, a negative number, blanks, an error */
-            j->at = start;
-            if (json_id(j, &id))
+        int minus = *start == '-';
+        unsigned n = take_digits(start + minus, &id);
+        char *end = start + minus + n;
+        if (!n || (*end != ',' && *end != ']') || (minus && id > (uint64_t)1 << 63)) {
+            if (json_id(j, &id))            /* a string, blanks behind it, an error */
                 return -1;
+        } else {
+            j->at = end;
+            id = minus ? 0 - id : id;
         }
         json_u64s_add(out, id);
     } while (json_take(j, ','));

@@ -11,7 +11,7 @@
 
 enum field {
     UNKNOWN, TIMESTAMP, TIME, ARRIVAL_NS, INPUT, OUTPUT, HASH_IDS, CACHED, CACHE_WRITE, REASONING,
-    ID, SESSION, MODEL, TYPE, INPUT_IDS, OUTPUT_IDS, BLOCK_TOKENS, ERROR
+    ID, SESSION, MODEL, TYPE, INPUT_IDS, OUTPUT_IDS, BLOCK_TOKENS, ERROR, CHAT, PARENT_CHAT
 };
 
 static const struct key {
@@ -30,7 +30,8 @@ static const struct key {
     KEY("input_tokens", INPUT), KEY("output_tokens", OUTPUT), KEY("prompt_tokens", INPUT),
     KEY("completion_tokens", OUTPUT), KEY("token_ids", INPUT_IDS),
     KEY("input_token_ids", INPUT_IDS), KEY("prompt_token_ids", INPUT_IDS),
-    KEY("output_token_ids", OUTPUT_IDS),
+    KEY("output_token_ids", OUTPUT_IDS), KEY("chat_id", CHAT),
+    KEY("parent_chat_id", PARENT_CHAT),
 #undef KEY
 };
 #define N_KEYS (sizeof keys / sizeof *keys)
@@ -99,6 +100,7 @@ static int take_block_tokens(struct reqs *r, struct json *j) {
 /* What a record has beside its draft. */
 struct found {
     int hash_ids, input_ids, output_ids, error, other_type;
+    struct reqs_text chat, parent_chat;
 };
 
 static int take_type(struct json *j, struct found *f) {
@@ -136,6 +138,8 @@ static int take_value(struct reqs *r, struct json *j, enum field field, struct r
     case TYPE: return take_type(j, f);
     case BLOCK_TOKENS: return take_block_tokens(r, j);
     case ERROR: f->error = 1; return json_skip(j);
+    case CHAT: return json_text(j, &f->chat);
+    case PARENT_CHAT: return json_text(j, &f->parent_chat);
     case UNKNOWN: break;
     }
     return json_skip(j);
@@ -186,10 +190,45 @@ static int fill_blocks(struct reqs *r, struct json *j, struct reqs_draft *d,
     return 1;
 }
 
+/* ---- chats ------------------------------------------------------------------------------ */
+
+/* Number of a chat, whose first chat is `root`; REQS_NO_SESSION: itself. */
+static uint32_t add_chat(struct reqs *r, const struct reqs_text *name, uint32_t root) {
+    if (!r->chats)
+        r->chats = reqs_names_new();
+    uint32_t before = reqs_names_count(r->chats);
+    uint32_t chat = reqs_names_add(r->chats, name->data, name->len);
+    if (chat == r->chat_cap) {
+        r->chat_cap = r->chat_cap ? r->chat_cap * 2 : 256;
+        r->chat_root = mem_grow(r->chat_root, r->chat_cap, sizeof *r->chat_root);
+    }
+    if (chat == before)
+        r->chat_root[chat] = root == REQS_NO_SESSION ? chat : root;
+    return chat;
+}
+
+/* Qwen-Bailian's traces: every turn is a chat of its own that names the one before (-1: none). A
+ * session is named after its first chat. Their timestamps are seconds. */
+static int fill_chat(struct reqs *r, struct json *j, struct reqs_draft *d,
+                     const struct found *f) {
+    uint32_t root = REQS_NO_SESSION;
+    if (d->clock == REQS_SINCE_START && __builtin_mul_overflow(d->clock_ns, 1000, &d->clock_ns))
+        return json_fail(j, "a time within 292 years before");
+    if (f->parent_chat.data && (f->parent_chat.len != 2 || memcmp(f->parent_chat.data, "-1", 2))) {
+        uint32_t parent = add_chat(r, &f->parent_chat, REQS_NO_SESSION);
+        root = r->chat_root[parent];
+    }
+    uint32_t chat = add_chat(r, &f->chat, root);
+    const char *name = reqs_names_get(r->chats, r->chat_root[chat]);
+    d->session = (struct reqs_text){name, strlen(name)};
+    return 1;
+}
+
 /* ---- the record ------------------------------------------------------------------------- */
 
 /* A value that its key does not allow breaks the line, but only of a request; of what type the
- * record is may stand behind it. Hence such a value is passed for now. */
+ * record is may stand behind it. Hence such a value is passed for now. A chat is a request whatever
+ * its type says (text, search, image). */
 int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     struct found f = {0};
     struct json wrong = {NULL, NULL};
@@ -199,7 +238,7 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     if (!json_take(j, '{'))
         return json_fail(j, "a JSON object");
     for (unsigned place = 0; (rc = json_member(j, &first, &key)) == 1; place++) {
-        enum field field = f.other_type ? UNKNOWN : find_field(r, place, &key);
+        enum field field = find_field(r, place, &key);
         struct json before = *j;
         if (take_value(r, j, field, d, &f) < 0) {
             if (!wrong.want)
@@ -211,11 +250,14 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     }
     if (rc == 0)
         rc = json_end(j);
-    if (rc == 0 && f.other_type) {
+    if (rc == 0 && f.other_type && !f.chat.data) {
         r->totals.other++;
         return 0;
     }
     if (wrong.want)
         *j = wrong;
-    return rc || wrong.want ? -1 : fill_blocks(r, j, d, &f);
+    if (rc || wrong.want)
+        return -1;
+    rc = fill_blocks(r, j, d, &f);
+    return rc == 1 && f.chat.data ? fill_chat(r, j, d, &f) : rc;
 }
