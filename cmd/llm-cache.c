@@ -14,6 +14,7 @@ static const struct verb {
     {"replay", cache_replay, "every policy at every size: hits, evictions, FLOPs saved"},
     {"paged", cache_paged, "paging against contiguous allocation: waste, batch, queue"},
     {"curve", cache_curve, "hit ratios at every capacity or time to live, in one pass"},
+    {"tiers", cache_tiers, "GPU, host, disk: hits of each tier, loading against computing"},
     {"gen", cache_gen, "write a synthetic trace: sessions that grow turn by turn"},
 };
 
