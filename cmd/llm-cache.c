@@ -15,6 +15,7 @@ static const struct verb {
     {"paged", cache_paged, "paging against contiguous allocation: waste, batch, queue"},
     {"curve", cache_curve, "hit ratios at every capacity or time to live, in one pass"},
     {"tiers", cache_tiers, "GPU, host, disk: hits of each tier, loading against computing"},
+    {"provider", cache_provider, "prompt caches as they are sold: cost and break-even"},
     {"gen", cache_gen, "write a synthetic trace: sessions that grow turn by turn"},
 };
 

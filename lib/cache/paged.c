@@ -330,7 +330,7 @@ static void place_prompt(struct replay *r, struct sequence *q) {
     r->prefill = (struct place){q->start.pass + end / per_pass, end % per_pass};
 }
 
-/* Memory for q to begin with: 0 when there is not enough, else its capacity, taken and at are set. */
+/* Memory for q to begin with: 0 when there is not enough, else capacity, taken and at are set. */
 static int take_memory(struct replay *r, struct sequence *q) {
     if (r->arena) {
         q->capacity = reservation(r, q->request);
