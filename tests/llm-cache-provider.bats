@@ -39,7 +39,7 @@ provider_field() {
     [ "$(provider_field hit_tokens "$T/out")" = "1000 1000 1000" ]
     "$CACHE" provider --block-tokens 100 --breakpoints 2 --lookback 1 --place spread,turns "$T/in" \
         >"$T/out"
-    [ "$(provider_field hit_tokens "$T/out")" = "0 1000" ]
+    [ "$(provider_field hit_tokens "$T/out")" = "500 1000" ]
     "$CACHE" provider --block-tokens 100 --by session "$T/in" >"$T/out"
     [ "$(provider_field session "$T/out")" = "a b" ]
     [ "$(provider_field hit_tokens "$T/out")" = "1000 0" ]
