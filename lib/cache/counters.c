@@ -54,6 +54,13 @@ void counters_add_slow(struct counters *c, uint64_t key, uint64_t n) {
     set(p, key % COUNTERS_PAGE, n);
 }
 
+void counters_settle(struct counters *c) {
+    for (int i = 0; i < COUNTERS_WAIT; i++) {
+        counters_add_now(c, c->wait[i].key, c->wait[i].n);
+        c->wait[i].n = 0;
+    }
+}
+
 uint64_t counters_get(const struct counters *c, uint64_t key) {
     size_t page = (size_t)(key / COUNTERS_PAGE);
     return page < c->pages ? get(&c->page[page], key % COUNTERS_PAGE) : 0;

@@ -139,6 +139,12 @@ void curve_count_hits(struct curve *c, uint64_t need, int64_t blocks, int64_t sh
     }
 }
 
+static void settle_counts(struct curve *c) {
+    counters_settle(&c->blocks);
+    counters_settle(&c->short_blocks);
+    counters_settle(&c->short_tokens);
+}
+
 static void count_run(struct curve *c, uint64_t need, const struct curve_request *hits) {
     if (hits->n)
         curve_count_hits(c, need, hits->n, hits->short_blocks, hits->short_tokens);
@@ -220,6 +226,7 @@ int curve_flush(struct curve *c, struct err *err) {
     }
     c->n_ids = 0;
     c->n_requests = 0;
+    settle_counts(c);
     return 0;
 }
 
