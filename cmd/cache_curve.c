@@ -282,9 +282,9 @@ static int print_curve(const struct options *o, const struct job *j) {
         return EXIT_NOTHING;
     }
     if (j->shards && !o->common.quiet)
-        warn("%lld blocks sampled, one in %.6g; the intervals hold 95 of 100 times, above some "
-             "%.0f blocks", (long long)shards_blocks(j->shards), 1 / shards_rate(j->shards),
-             SHARDS_PARTS / shards_rate(j->shards));
+        warn("%lld blocks followed, one in %.4g; intervals hold the exact value 95 of 100 times, "
+             "and are no help below %.0f blocks", (long long)shards_blocks(j->shards),
+             1 / shards_rate(j->shards), shards_resolved(j->shards));
     print_rows(o, &s);
     return EXIT_DONE;
 }

@@ -38,7 +38,7 @@ const struct curve_totals *curve_source_totals(const struct curve_source *s) {
 }
 
 static double share(double part, double all) {
-    return all > 0 ? part < 0 ? 0 : part > all ? 1 : part / all : NAN;
+    return all > 0 ? part / all : NAN;
 }
 
 static void set_ratios(const struct rows *r, struct row *row, const struct shards_point *p) {
@@ -47,10 +47,10 @@ static void set_ratios(const struct rows *r, struct row *row, const struct shard
     double tokens = (double)t->input_tokens;
     row->ratio[BLOCK] = share(p->block_hits, blocks);
     row->ratio[TOKEN] = share(p->token_hits, tokens);
-    row->ratio[BLOCK_LOW] = share(p->block_hits - p->block_error, blocks);
-    row->ratio[BLOCK_HIGH] = share(p->block_hits + p->block_error, blocks);
-    row->ratio[TOKEN_LOW] = share(p->token_hits - p->token_error, tokens);
-    row->ratio[TOKEN_HIGH] = share(p->token_hits + p->token_error, tokens);
+    row->ratio[BLOCK_LOW] = share(p->block_low, blocks);
+    row->ratio[BLOCK_HIGH] = share(p->block_high, blocks);
+    row->ratio[TOKEN_LOW] = share(p->token_low, tokens);
+    row->ratio[TOKEN_HIGH] = share(p->token_high, tokens);
 }
 
 static void read_next(struct rows *r) {
@@ -194,7 +194,7 @@ void curve_print_all(const struct curve_source *s) {
     struct row row;
     start_rows(&r, s, &row);
     start_writer(&w, s);
-    if (!every && (!r.more || r.next.key > 0)) {        /* what holds below the first change */
+    if (s->order == CURVE_TTL && (!r.more || r.next.key > 0)) { /* below the first change */
         set_text(&w, &row);
         write_row(&w, 0);
     }

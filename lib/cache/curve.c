@@ -14,7 +14,7 @@
 #include "lib/cache/curve_impl.h"
 
 #define PENDING 4096            /* ids, or requests, that are run together */
-#define AHEAD_PLACE 32          /* accesses from asking for a place to needing it */
+#define AHEAD_PLACE 64          /* accesses from asking for a place to needing it */
 #define AHEAD_LINE 12
 #define MAX_UNIQUE (UINT32_MAX / 4)     /* what the axis of uses has room for */
 

@@ -252,70 +252,103 @@ struct cursor {
 struct shards_walk {
     const struct shards *shards;
     struct cursor cursor[SAMPLES];
+    int started;
+    double block_high, token_high;      /* of every key below the resolution */
 };
 
-struct shards_walk *shards_walk(const struct shards *s) {
-    struct shards_walk *w = mem_alloc(sizeof *w);
-    w->shards = s;
+double shards_resolved(const struct shards *s) {
+    return s->opt.order == CURVE_TTL ? 0 : SHARDS_PARTS / s->rate;
+}
+
+static void start_walk(struct shards_walk *w, const struct shards *s) {
+    *w = (struct shards_walk){.shards = s};
     for (int i = 0; i < SAMPLES; i++) {
         const struct point *weight = &s->sample[i].weight;
         w->cursor[i].blocks = (double)s->totals.accesses - weight->blocks;
         w->cursor[i].tokens = (double)s->totals.input_tokens -
                               curve_tokens(weight, s->totals.block_tokens);
     }
-    return w;
 }
 
 void shards_walk_free(struct shards_walk *w) {
     free(w);
 }
 
-static void move_to(struct shards_walk *w, int i, uint64_t key) {
-    const struct points *p = &w->shards->sample[i].points;
-    struct cursor *c = &w->cursor[i];
-    for (; c->at < p->n && p->at[c->at].key <= key; c->at++) {
-        c->blocks += p->at[c->at].blocks;
-        c->tokens += curve_tokens(&p->at[c->at], w->shards->totals.block_tokens);
+/* Every cursor moves behind the points up to key. */
+static void move_to(struct shards_walk *w, uint64_t key) {
+    for (int i = 0; i < SAMPLES; i++) {
+        const struct points *p = &w->shards->sample[i].points;
+        struct cursor *c = &w->cursor[i];
+        for (; c->at < p->n && p->at[c->at].key <= key; c->at++) {
+            c->blocks += p->at[c->at].blocks;
+            c->tokens += curve_tokens(&p->at[c->at], w->shards->totals.block_tokens);
+        }
     }
 }
 
-struct moments {
-    double sum, squares;
-};
-
-static void add_moment(struct moments *m, double x) {
-    m->sum += x;
-    m->squares += x * x;
-}
-
-static double error_of(const struct moments *m) {
-    double n = SHARDS_PARTS;
-    double variance = (m->squares - m->sum * m->sum / n) / (n - 1);
-    return STUDENT_T * sqrt(fmax(variance, 0) / n);
+/* Half the interval, from one value of each part. */
+static double error_of(const double *part) {
+    double mean = 0;
+    double squares = 0;
+    for (int i = 0; i < SHARDS_PARTS; i++)
+        mean += part[i] / SHARDS_PARTS;
+    for (int i = 0; i < SHARDS_PARTS; i++)
+        squares += (part[i] - mean) * (part[i] - mean);
+    return STUDENT_T * sqrt(squares / (SHARDS_PARTS - 1) / SHARDS_PARTS);
 }
 
 static double within(double x, double max) {
     return x < 0 ? 0 : x > max ? max : x;
 }
 
-int shards_step(struct shards_walk *w, struct shards_point *out) {
-    const struct shards *s = w->shards;
-    const struct points *p = &s->sample[WHOLE].points;
-    struct cursor *whole = &w->cursor[WHOLE];
-    struct moments blocks = {0};
-    struct moments tokens = {0};
-    if (whole->at >= p->n)
-        return 0;
-    out->key = p->at[whole->at].key;
-    for (int i = 0; i < SAMPLES; i++)
-        move_to(w, i, out->key);
-    for (int i = 1; i < SAMPLES; i++) {
-        add_moment(&blocks, w->cursor[i].blocks);
-        add_moment(&tokens, w->cursor[i].tokens);
+static void read_point(const struct shards_walk *w, uint64_t key, struct shards_point *out) {
+    double blocks = (double)w->shards->totals.accesses;
+    double tokens = (double)w->shards->totals.input_tokens;
+    double part[2][SHARDS_PARTS];
+    for (int i = 0; i < SHARDS_PARTS; i++) {
+        part[0][i] = w->cursor[1 + i].blocks;
+        part[1][i] = w->cursor[1 + i].tokens;
     }
-    out->block_hits = within(whole->blocks, (double)s->totals.accesses);
-    out->token_hits = within(whole->tokens, (double)s->totals.input_tokens);
-    out->block_error = error_of(&blocks);
-    out->token_error = error_of(&tokens);
+    double block_error = error_of(part[0]);
+    double token_error = error_of(part[1]);
+    const struct cursor *whole = &w->cursor[WHOLE];
+    *out = (struct shards_point){
+        .key = key,
+        .block_hits = within(whole->blocks, blocks),
+        .block_low = within(whole->blocks - block_error, blocks),
+        .block_high = within(whole->blocks + block_error, blocks),
+        .token_hits = within(whole->tokens, tokens),
+        .token_low = within(whole->tokens - token_error, tokens),
+        .token_high = within(whole->tokens + token_error, tokens)};
+}
+
+struct shards_walk *shards_walk(const struct shards *s) {
+    struct shards_walk *w = mem_alloc(sizeof *w);
+    struct shards_point p;
+    start_walk(w, s);
+    move_to(w, (uint64_t)shards_resolved(s));
+    read_point(w, 0, &p);
+    start_walk(w, s);
+    w->block_high = p.block_high;
+    w->token_high = p.token_high;
+    return w;
+}
+
+int shards_step(struct shards_walk *w, struct shards_point *out) {
+    const struct points *p = &w->shards->sample[WHOLE].points;
+    size_t at = w->cursor[WHOLE].at;
+    uint64_t key = w->shards->opt.order != CURVE_TTL;
+    if (w->started && at >= p->n)
+        return 0;
+    if (w->started)
+        key = p->at[at].key;
+    w->started = 1;
+    move_to(w, key);
+    read_point(w, key, out);
+    if ((double)key < shards_resolved(w->shards)) {
+        out->block_low = out->token_low = 0;
+        out->block_high = fmax(out->block_high, w->block_high);
+        out->token_high = fmax(out->token_high, w->token_high);
+    }
     return 1;
 }

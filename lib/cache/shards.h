@@ -6,7 +6,7 @@
  *     shards_finish(s, reqs_block_tokens(r), &err);
  *     struct shards_walk *w = shards_walk(s);
  *     while (shards_step(w, &p))
- *         use(p.key, p.block_hits, p.block_error);
+ *         use(p.key, p.block_hits, p.block_low, p.block_high);
  *     shards_walk_free(w);
  *     shards_free(s);
  *
@@ -27,7 +27,8 @@
  *
  * The error comes from SHARDS_PARTS disjoint parts of the sample, each a sample of its own of
  * 1 / SHARDS_PARTS of the size: their standard deviation over sqrt(SHARDS_PARTS), times Student's
- * t for 95 %. Memory: twice that of a curve of the sampled blocks, and 64 bytes for each distance
+ * t for 95 %. Below SHARDS_PARTS / rate blocks the parts see no distances but 0: there the interval
+ * reaches from 0 to its upper end at that capacity. Memory: twice that of a curve of the sampled blocks, and 64 bytes for each distance
  * found.
  */
 #ifndef SHARDS_H
@@ -52,16 +53,18 @@ int shards_finish(struct shards *s, int block_tokens, struct err *err);
 /* Of the whole trace; unique is an estimate. */
 const struct curve_totals *shards_totals(const struct shards *s);
 double shards_rate(const struct shards *s);             /* at the end */
+double shards_resolved(const struct shards *s);         /* SHARDS_PARTS / rate; 0: all times are */
 int64_t shards_blocks(const struct shards *s);          /* in the sample at the end */
 
 struct shards_point {
     uint64_t key;               /* capacity in blocks, or time to live in ns: from here on */
-    double block_hits, block_error;     /* the true value lies within the error in 95 of 100 */
-    double token_hits, token_error;
+    double block_hits, block_low, block_high;
+    double token_hits, token_low, token_high;
 };
 struct shards_walk;
 struct shards_walk *shards_walk(const struct shards *s);        /* borrows s */
-int shards_step(struct shards_walk *w, struct shards_point *out);       /* keys rise; 0: the end */
+/* Keys rise; the first one is the lowest there is. 1 a point, 0 the end. */
+int shards_step(struct shards_walk *w, struct shards_point *out);
 void shards_walk_free(struct shards_walk *w);
 
 #endif
