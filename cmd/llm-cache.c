@@ -16,6 +16,7 @@ static const struct verb {
     {"curve", cache_curve, "hit ratios at every capacity or time to live, in one pass"},
     {"tiers", cache_tiers, "GPU, host, disk: hits of each tier, loading against computing"},
     {"provider", cache_provider, "prompt caches as they are sold: cost and break-even"},
+    {"semantic", cache_semantic, "answers reused for similar questions, by threshold"},
     {"gen", cache_gen, "write a synthetic trace: sessions that grow turn by turn"},
 };
 
