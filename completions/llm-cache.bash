@@ -1,0 +1,40 @@
+# Completion of llm-cache for bash: the verbs, then the options of the verb, are those that --help
+# lists; so is which of them take a file.
+
+# One option with its words a line; "-h, --help   -V, --version" are two.
+_llm_cache_help() {
+    "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
+        sed -E 's/  +-/\n  -/g' | grep -E '^  -'
+}
+
+_llm_cache() {
+    local cur=${COMP_WORDS[COMP_CWORD]}
+    local prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local words
+    COMPREPLY=()
+    if [ "$COMP_CWORD" = 1 ]; then
+        words=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p')
+        mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$cur")
+        return
+    fi
+    case $prev in
+        --semantics) words='plain vllm sglang' ;;
+        --kv-type) words='f32 f16 bf16 fp8 q8_0' ;;
+        --by) words='session time position lifetime' ;;
+        --allocator) words='buddy first-fit' ;;
+    esac
+    if [ -n "$words" ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    elif [[ $cur == -* ]]; then
+        words=$(_llm_cache_help | grep -oE -- '^  (-[a-zA-Z], +)?(--[a-z-]+)?' |
+            grep -oE -- '--?[a-zA-Z-]+')
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    elif [[ $prev != -* ]] ||
+        ! _llm_cache_help | grep -E -- "^  (-[a-zA-Z], +)?${prev}(, --[a-z-]+)? [A-Z]" |
+            grep -qvE ' (FILE|SHAPE) '; then
+        # A trace, or an option's file; no guess at other values.
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+}
+complete -F _llm_cache llm-cache

@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# llm-cache-completion.bats - what bash, zsh and fish offer for llm-cache is what --help lists
+
+bats_require_minimum_version 1.5.0
+
+setup_file() { export CACHE=${BUILD:-build}/llm-cache; }
+
+setup() {
+    cd "$BATS_TEST_DIRNAME/.." || exit 1
+    T=$BATS_TEST_TMPDIR
+    mkdir "$T/bin"
+    ln -s "$(realpath "$CACHE")" "$T/bin/llm-cache"
+    PATH=$T/bin:$PATH
+}
+
+verbs() {
+    "$CACHE" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'
+}
+
+# Long options of a verb.
+options() {
+    "$CACHE" "$1" --help | grep -E '^ +-' | sed -E 's/  +-/\n-/g' |
+        sed -nE 's/^(-[a-zA-Z], +)?(--[a-z-]+).*/\2/p' | sort -u
+}
+
+# bash_offers WORD...: what bash offers for the last word, one a line.
+bash_offers() {
+    bash -c '. completions/llm-cache.bash
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        _llm_cache
+        printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | sort -u
+}
+
+fish_offers() {
+    fish --no-config -c 'source completions/llm-cache.fish; complete -C "$argv"' "$*" |
+        cut -f 1 | sort -u
+}
+
+# What zsh would show for a command line: compadd and its kin are made to print their words.
+zsh_offers() {
+    zsh -f -c '
+        _call_program() { shift; "$@" }
+        _describe() { [[ $1 == -o ]] && shift; print -l -- ${${(P)2}%%:*} }
+        _files() { print FILES }
+        compadd() { print -l -- "$@" }
+        words=("$@") CURRENT=$# PREFIX=${@[$#]}
+        _complete_it() { source completions/_llm-cache }
+        _complete_it' zsh "$@" | sort -u
+}
+
+@test "completion: bash offers the verbs first" {
+    diff <(bash_offers llm-cache '') <({ verbs; echo --help; echo --version; } | sort)
+    [ "$(bash_offers llm-cache sem)" = semantic ]
+}
+
+@test "completion: bash offers every option of every verb, and no other" {
+    for verb in $(verbs); do
+        diff <(bash_offers llm-cache "$verb" --) <(options "$verb")
+    done
+    bash_offers llm-cache replay - | grep -qx -- -V
+    [ "$(bash_offers llm-cache replay --sem)" = --semantics ]
+}
+
+@test "completion: bash offers files where a file stands, words where they are known" {
+    touch "$T/a.npy"
+    [ "$(bash_offers llm-cache semantic "$T/a")" = "$T/a.npy" ]
+    [ "$(bash_offers llm-cache semantic --labels "$T/a")" = "$T/a.npy" ]
+    [ "$(bash_offers llm-cache gen -o "$T/a")" = "$T/a.npy" ]
+    [ "$(bash_offers llm-cache replay --skip-bad "$T/a")" = "$T/a.npy" ]
+    [ "$(bash_offers llm-cache replay --shape "$T/a")" = "$T/a.npy" ]
+    [ -z "$(bash_offers llm-cache semantic --threshold "$T/a")" ]
+    [ -z "$(bash_offers llm-cache semantic -t "$T/a")" ]
+    [ "$(bash_offers llm-cache replay --semantics v)" = vllm ]
+}
+
+@test "completion: zsh offers verbs, options, files" {
+    command -v zsh >/dev/null || skip "no zsh"
+    diff <(zsh_offers llm-cache '') <(verbs | sort)
+    for verb in $(verbs); do
+        diff <(zsh_offers llm-cache "$verb" -- | grep -- --) <(options "$verb")
+    done
+    zsh_offers llm-cache replay - | grep -qx -- -V
+    [ "$(zsh_offers llm-cache semantic '')" = FILES ]
+    [ "$(zsh_offers llm-cache semantic --labels '')" = FILES ]
+    [ -z "$(zsh_offers llm-cache semantic --threshold '')" ]
+    [ "$(zsh_offers llm-cache replay --by '' | head -n 1)" = lifetime ]
+}
+
+@test "completion: fish offers verbs, options, files" {
+    command -v fish >/dev/null || skip "no fish"
+    touch "$T/a.npy"
+    diff <(fish_offers "llm-cache ") <(verbs | sort)
+    for verb in $(verbs); do
+        diff <(fish_offers "llm-cache $verb --") <(options "$verb")
+    done
+    [ "$(fish_offers "llm-cache semantic $T/a")" = "$T/a.npy" ]
+    [ "$(fish_offers "llm-cache semantic --labels $T/a")" = "$T/a.npy" ]
+    [ -z "$(fish_offers "llm-cache semantic --threshold $T/a")" ]
+    [ "$(fish_offers "llm-cache replay --semantics v")" = vllm ]
+}
+
+@test "completion: the words that are known are those that the program takes" {
+    for word in plain vllm sglang; do
+        "$CACHE" gen --sessions 2 | "$CACHE" replay --policy lru --size 9 --semantics $word
+    done
+    for word in f32 f16 bf16 fp8 q8_0; do
+        "$CACHE" gen --sessions 2 | "$CACHE" replay --policy lru --size 9 --kv-type $word
+    done
+    for word in session time position lifetime; do
+        "$CACHE" gen --sessions 2 | "$CACHE" replay --policy lru --size 9 --by $word
+    done
+    for word in buddy first-fit; do
+        "$CACHE" gen --sessions 2 | "$CACHE" paged --allocator $word
+    done
+}
