@@ -4,6 +4,7 @@
 setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     export LLM_RUN=${BUILD:-build}/llm-run
+    export LLM_CACHE=${BUILD:-build}/llm-cache
     set -o pipefail
 }
 
@@ -48,6 +49,36 @@ holds() {
     [ "${lines[0]}" = "expert	share_pct" ]
     [ "${#lines[@]}" -le 17 ]
     holds "$(awk -F '\t' 'NR > 1 { s += $2 } END { print s }' <<<"$output") > 99"
+}
+
+# hits POLICY: token hit ratio of its last row
+hits() {
+    awk -F '\t' -v key="$1" '$1 == key { ratio = $3 } END { print ratio }' <<<"$output"
+}
+
+@test "cache-policies: at a small size tail first beats plain lru, and belady beats all" {
+    run examples/cache-policies.sh 2%
+    [ "$status" = 0 ]
+    [ "${#lines[@]}" = 6 ]
+    holds "$(hits lru-tail) > 1.1 * $(hits lru) && $(hits lru) > $(hits fifo)"
+    holds "$(hits belady) > 1.5 * $(hits lru-tail) && $(cell belady 4) == 100"
+}
+
+@test "cache-ttl: slow users need a longer time to live, and for ever is the same for all" {
+    run examples/cache-ttl.sh
+    [ "$status" = 0 ]
+    [ "${#lines[@]}" = 4 ]
+    holds "$(cell 10s 2) > 0.95 * $(cell 10s 5) && $(cell 10m 2) < 0.1 * $(cell 10m 5)"
+    holds "$(cell 10m 4) > 0.95 * $(cell 10m 5)"
+    [ "$(cell 10s 5)" = "$(cell 10m 5)" ]
+}
+
+@test "cache-paging: more sequences in the same memory, which they fill" {
+    run examples/cache-paging.sh
+    [ "$status" = 0 ]
+    holds "$(cell paged 2) > 1.3 * $(cell oracle 2) && $(cell oracle 2) > 4 * $(cell max 2)"
+    holds "$(cell paged 3) > 0.99 && $(cell max 3) < 0.3"
+    holds "$(cell paged 4) < $(cell pow2 4) && $(cell pow2 4) < $(cell max 4)"
 }
 
 @test "every example has its test here" {
