@@ -30,7 +30,9 @@ npy() {
                 bits = v ? (e + 127) * 128 + int((v - 1) * 128) : 0
                 byte(0); byte(0); byte(bits % 256); byte(int(bits / 256) + (x[i] < 0 ? 128 : 0))
             }
-        }' | while IFS= read -r text || [ -n "$text" ]; do printf '%b' "${text//\\/\\0}"; done >>"$file"
+        }' | while IFS= read -r text || [ -n "$text" ]; do
+        printf '%b' "${text//\\/\\0}"
+    done >>"$file"
 }
 
 # column NAME: its values in $output, in one line
@@ -43,7 +45,8 @@ column() {
     # East, north-east (cosine 0.707 of both), north, east again, almost east (0.97).
     npy "$T/e.npy" 2  1 0  1 1  0 1  5 0  4 1
     run -0 "$CACHE" semantic --threshold 0.7,0.8,0.975,1 "$T/e.npy"
-    [ "${lines[0]}" = "threshold	size_entries	policy	queries	hits	hit_ratio	entries	evicted_entries	mean_similarity	undefined_rows" ]
+    [ "$(head -n 1 <<<"$output" | tr '\t' ' ')" = "threshold size_entries policy queries hits \
+hit_ratio entries evicted_entries mean_similarity undefined_rows" ]
     # 0.7: north-east hits east, north does not; 0.8: only the last two hit.
     [ "$(column hits)" = "3 2 1 1" ]
     [ "$(column hit_ratio)" = "0.6 0.4 0.2 0.2" ]
@@ -66,7 +69,8 @@ column() {
     npy "$T/e.npy" 2  1 0  1 0  4 1  0 1
     printf 'east\neast\nalmost east\nnorth' >"$T/labels"
     printf '10\n20\n30\n40\n' >"$T/lengths"
-    run -0 "$CACHE" semantic --threshold 0.9,1 --labels "$T/labels" --lengths "$T/lengths" "$T/e.npy"
+    run -0 "$CACHE" semantic --threshold 0.9,1 --labels "$T/labels" --lengths "$T/lengths" \
+        "$T/e.npy"
     [ "$(column hits)" = "2 1" ]
     [ "$(column false_hits)" = "1 0" ]
     [ "$(column false_hit_ratio)" = "0.25 0" ]
@@ -79,7 +83,8 @@ column() {
 @test "semantic: a request trace says the tokens too" {
     npy "$T/e.npy" 2  1 0  1 0
     for i in 1 2; do
-        echo "{\"timestamp\": $i, \"input_length\": $((i * 100)), \"output_length\": $i, \"hash_ids\": [$i]}"
+        printf '{"timestamp": %d, "input_length": %d00, "output_length": %d, "hash_ids": [1]}\n' \
+            $i $i $i
     done >"$T/trace"
     run -0 "$CACHE" semantic --threshold 1 --trace "$T/trace" "$T/e.npy"
     [ "$(column tokens)" = 303 ]
@@ -92,7 +97,9 @@ column() {
     npy "$T/e.npy" 2
     zstd -q "$T/e.npy" -o "$T/e.zst"
     run -0 "$CACHE" semantic --threshold 1 --json <"$T/e.zst"
-    [ "$output" = '{"threshold":1,"size_entries":null,"policy":null,"queries":3,"hits":1,"hit_ratio":0.3333333333333333,"entries":2,"evicted_entries":0,"mean_similarity":1,"undefined_rows":0}' ]
+    [ "$output" = '{"threshold":1,"size_entries":null,"policy":null,"queries":3,"hits":1,'\
+'"hit_ratio":0.3333333333333333,"entries":2,"evicted_entries":0,"mean_similarity":1,'\
+'"undefined_rows":0}' ]
 }
 
 @test "semantic: the default is a sweep, with clean numbers" {
@@ -217,7 +224,8 @@ fails() {
     npy "$T/e.npy" 1  1
     mkdir "$T/bin"
     PATH=$T/bin run -1 "$CACHE" semantic --plot "$T/a.svg" "$T/e.npy"
-    [ "$output" = "llm-cache semantic: --plot needs gnuplot, which is not installed (Debian's package: gnuplot-nox)" ]
+    [ "$output" = "llm-cache semantic: --plot needs gnuplot, which is not installed \
+(Debian's package: gnuplot-nox)" ]
     PATH=$T/bin run -0 "$CACHE" semantic "$T/e.npy"
 }
 
@@ -225,8 +233,8 @@ fails() {
     npy "$T/e.npy" 1  1
     mkdir "$T/bin"
     # Fine while it is only asked whether it is there.
-    printf '#!/bin/sh\nread -r line || exit 0\necho half\necho "line 3: unknown terminal" >&2\nexit 1\n' \
-        >"$T/bin/gnuplot"
+    printf '%s\n' '#!/bin/sh' 'read -r line || exit 0' 'echo half' \
+        'echo "line 3: unknown terminal" >&2' 'exit 1' >"$T/bin/gnuplot"
     chmod +x "$T/bin/gnuplot"
     PATH=$T/bin:$PATH run -1 --separate-stderr "$CACHE" semantic --plot "$T/a.svg" "$T/e.npy"
     [ "$stderr" = "llm-cache semantic: gnuplot: line 3: unknown terminal" ]
