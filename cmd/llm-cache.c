@@ -12,8 +12,8 @@ static const struct verb {
     const char *words;
 } verbs[] = {
     {"replay", cache_replay, "every policy at every size: hits, evictions, FLOPs saved"},
-    {"paged", cache_paged, "paging against contiguous allocation: waste, batch, queue"},
     {"curve", cache_curve, "hit ratios at every capacity or time to live, in one pass"},
+    {"paged", cache_paged, "paging against contiguous allocation: waste, batch, queue"},
     {"tiers", cache_tiers, "GPU, host, disk: hits of each tier, loading against computing"},
     {"provider", cache_provider, "prompt caches as they are sold: cost and break-even"},
     {"semantic", cache_semantic, "answers reused for similar questions, by threshold"},
