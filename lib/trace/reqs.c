@@ -75,8 +75,8 @@ int reqs_stream_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
         return -1;
     r->ids.n = 0;
     json_u64s_add(&r->ids, json_id_of_text(word, len));
-    d->q.block = r->ids.v;
-    d->q.blocks = 1;
+    d->q->block = r->ids.v;
+    d->q->blocks = 1;
     d->format = REQS_STREAM;
     return 1;
 }
@@ -195,25 +195,30 @@ static void settle_format(struct reqs *r, enum reqs_format f) {
         r->totals.format = f;
 }
 
-static void settle(struct reqs *r, struct reqs_draft *d, struct req *out) {
+static void settle(struct reqs *r, struct reqs_draft *d) {
     settle_format(r, d->format);
-    *out = d->q;
-    out->time_ns = settle_time(r, d);
-    out->session = REQS_NO_SESSION;
+    d->q->time_ns = settle_time(r, d);
     if (d->session.data) {
-        out->session = reqs_names_add(r->sessions, d->session.data, d->session.len);
+        d->q->session = reqs_names_add(r->sessions, d->session.data, d->session.len);
         r->totals.sessions = reqs_names_count(r->sessions);
     }
-    if (d->format == REQS_JSONL && d->q.input_tokens >= 0)
-        reqs_infer_add(&r->infer, d->q.input_tokens, d->q.blocks);
+    if (d->format == REQS_JSONL && d->q->input_tokens >= 0)
+        reqs_infer_add(&r->infer, d->q->input_tokens, d->q->blocks);
     r->totals.records++;
 }
 
-static void clear_draft(struct reqs *r, struct reqs_draft *d) {
-    *d = (struct reqs_draft){
-        .q = {.line = r->in.number, .input_tokens = REQS_UNKNOWN, .output_tokens = REQS_UNKNOWN,
-              .cached_tokens = REQS_UNKNOWN, .cache_write_tokens = REQS_UNKNOWN,
-              .reasoning_tokens = REQS_UNKNOWN, .blocks = REQS_UNKNOWN}};
+/* Every field is named: the compiler then stores them one by one, which is several times faster
+ * than the clearing of a whole struct that it makes of absent ones. */
+static void clear_draft(const struct reqs *r, struct reqs_draft *d) {
+    *d->q = (struct req){
+        .line = r->in.number, .time_ns = 0, .input_tokens = REQS_UNKNOWN,
+        .output_tokens = REQS_UNKNOWN, .cached_tokens = REQS_UNKNOWN,
+        .cache_write_tokens = REQS_UNKNOWN, .reasoning_tokens = REQS_UNKNOWN, .block = NULL,
+        .blocks = REQS_UNKNOWN, .session = REQS_NO_SESSION, .id = {NULL, 0}, .model = {NULL, 0}};
+    d->session = (struct reqs_text){NULL, 0};
+    d->clock = REQS_NO_TIME;
+    d->clock_ns = 0;
+    d->format = REQS_JSONL;
 }
 
 /* Reads lines until one makes a record: 1, 0 at the end, -1. */
@@ -237,17 +242,26 @@ static int read_lines(struct reqs *r, struct reqs_draft *d, struct err *err) {
     return rc;
 }
 
+/* A line of events may complete several requests, and the end completes all. */
+static int read_events(struct reqs *r, struct reqs_draft *d, struct err *err) {
+    clear_draft(r, d);
+    int rc = reqs_events_take(r, 0, d);
+    if (rc == 0)
+        rc = read_lines(r, d, err);
+    if (rc == 0) {
+        clear_draft(r, d);
+        rc = reqs_events_take(r, 1, d);
+    }
+    return rc;
+}
+
 int reqs_next(struct reqs *r, struct req *out, struct err *err) {
     struct reqs_draft d;
-    clear_draft(r, &d);
-    int rc = r->events ? reqs_events_take(r, 0, &d) : 0;    /* a line may complete several */
-    if (rc == 0)
-        rc = read_lines(r, &d, err);
-    if (rc == 0 && r->events)
-        rc = reqs_events_take(r, 1, &d);
+    d.q = out;
+    int rc = r->events ? read_events(r, &d, err) : read_lines(r, &d, err);
     r->totals.bytes = r->in.bytes;
     if (rc == 1)
-        settle(r, &d, out);
+        settle(r, &d);
     return rc;
 }
 

@@ -12,11 +12,15 @@
  *   jsonl    Mooncake's records and ours: timestamp (ms), input_length, output_length, hash_ids,
  *            and the fields of llm-requests(5); records of another "type" than request are passed
  *   tokens   JSON Lines with the token ids of each input, which are hashed into prefix blocks
- *   lengths  JSON Lines without ids, Azure's CSV
- *   events   KV cache event logs of vLLM and SGLang (blocks stored, removed, all cleared)
+ *   lengths  JSON Lines without ids, CSV of Azure, BurstGPT and the like
+ *   events   KV cache event logs of vLLM and SGLang (blocks stored, removed, all cleared), out of
+ *            which requests are put together: their cached_tokens are known, their lengths are not
  *   stream   one block id a line; each line is a request of one block
  *
- * Every pointer of a record is borrowed until the next call.
+ * The formats to the last detail, and what cannot be seen in an event log: llm-requests(5).
+ *
+ * Every pointer of a record is borrowed until the next call. Memory grows with the longest line,
+ * with names of sessions, and with the blocks of an event log; not with the trace.
  */
 #ifndef REQS_H
 #define REQS_H
@@ -48,14 +52,18 @@ struct req {
     int64_t time_ns;            /* since the trace's start, never less than the record before */
     int64_t input_tokens, output_tokens;
     int64_t cached_tokens, cache_write_tokens, reasoning_tokens;
-    const uint64_t *block;      /* [blocks] prefix block ids */
+    const uint64_t *block;      /* [blocks] prefix block ids, any 64 bits */
     int64_t blocks;             /* REQS_UNKNOWN: the record has lengths only */
     uint32_t session;           /* dense, in order of first appearance; or REQS_NO_SESSION */
     struct reqs_text id, model; /* as text: quotes and escapes undone */
 };
 
+/* Reads as far as the first line that is not blank, to see what it is. NULL when it cannot be read
+ * or is none of the formats. */
 struct reqs *reqs_open(const char *path, const struct reqs_options *opt, struct err *err);
-/* 1 a record, 0 the end, -1 an error that names file, line, what was expected and found. */
+/* 1 a record, 0 the end, -1 an error that names file, line, what was expected and found; *out is
+ * only filled when it is 1. Damage of the input itself (a zstd stream that is cut off, a line of
+ * more than 1 GiB) is an error with skip_bad too. */
 int reqs_next(struct reqs *r, struct req *out, struct err *err);
 void reqs_close(struct reqs *r);                        /* NULL is fine */
 
@@ -74,12 +82,12 @@ struct reqs_totals {
 };
 const struct reqs_totals *reqs_totals(const struct reqs *r);
 const char *reqs_format_name(enum reqs_format f);
-/* NUL-terminated name of a session, borrowed until reqs_close. */
+/* NUL-terminated name of a session, borrowed until reqs_close; NULL when there is none such. */
 const char *reqs_session(const struct reqs *r, uint32_t session);
 
 /* Tokens of a block: the option, what the trace says, or what lengths and block counts of the
- * records so far allow (rounded up or down). 0: they allow several sizes, or none. Of several the
- * only power of two is meant. */
+ * records so far allow (rounded up or down); tokens have 16 without an option. 0: lengths allow
+ * several sizes, or none. Of several the only power of two is meant. */
 int reqs_block_tokens(const struct reqs *r);
 
 #endif

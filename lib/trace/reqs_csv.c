@@ -146,12 +146,12 @@ static int take_column(enum column column, const struct cell *cell, struct reqs_
     case SECONDS:
     case MILLIS:
     case NANOS: return take_time(cell, column, d);
-    case INPUT: return take_count(cell, &d->q.input_tokens);
-    case OUTPUT: return take_count(cell, &d->q.output_tokens);
-    case CACHED: return take_count(cell, &d->q.cached_tokens);
+    case INPUT: return take_count(cell, &d->q->input_tokens);
+    case OUTPUT: return take_count(cell, &d->q->output_tokens);
+    case CACHED: return take_count(cell, &d->q->cached_tokens);
     case SESSION: d->session = text; break;
-    case MODEL: d->q.model = text; break;
-    case ID: d->q.id = text; break;
+    case MODEL: d->q->model = text; break;
+    case ID: d->q->id = text; break;
     case OTHER: break;
     }
     return 0;
@@ -179,7 +179,7 @@ int reqs_csv_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     }
     if (more)
         return json_fail(j, "no more columns than in the header");
-    if (d->q.input_tokens == REQS_UNKNOWN)
+    if (d->q->input_tokens == REQS_UNKNOWN)
         return json_fail(j, "a number of input tokens in its column before");
     return 1;
 }

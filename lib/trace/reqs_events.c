@@ -471,10 +471,10 @@ int reqs_events_take(struct reqs *r, int ended, struct reqs_draft *d) {
         return 0;
     close_chain(e, e->first_chain);
     list_blocks(e, c->tip, &r->ids);
-    d->q.line = c->line;
-    d->q.block = r->ids.v;
-    d->q.blocks = (int64_t)r->ids.n;
-    d->q.cached_tokens = (int64_t)c->hits * r->said_block_tokens;
+    d->q->line = c->line;
+    d->q->block = r->ids.v;
+    d->q->blocks = (int64_t)r->ids.n;
+    d->q->cached_tokens = (int64_t)c->hits * r->said_block_tokens;
     d->format = REQS_EVENTS;
     d->clock = e->timed ? REQS_ABSOLUTE : REQS_NO_TIME;
     d->clock_ns = c->start_ns;

@@ -82,7 +82,7 @@ enum reqs_clock {
 
 /* What a format's reader makes of a line; session and time are made of it once all is read. */
 struct reqs_draft {
-    struct req q;
+    struct req *q;
     struct reqs_text session;
     enum reqs_clock clock;
     int64_t clock_ns;

@@ -124,17 +124,17 @@ static int take_value(struct reqs *r, struct json *j, enum field field, struct r
     case TIMESTAMP: return take_timestamp(j, d);
     case TIME: return take_time(j, d);
     case ARRIVAL_NS: return take_arrival_ns(j, d);
-    case INPUT: return json_count(j, &d->q.input_tokens);
-    case OUTPUT: return json_count(j, &d->q.output_tokens);
-    case CACHED: return json_count(j, &d->q.cached_tokens);
-    case CACHE_WRITE: return json_count(j, &d->q.cache_write_tokens);
-    case REASONING: return json_count(j, &d->q.reasoning_tokens);
+    case INPUT: return json_count(j, &d->q->input_tokens);
+    case OUTPUT: return json_count(j, &d->q->output_tokens);
+    case CACHED: return json_count(j, &d->q->cached_tokens);
+    case CACHE_WRITE: return json_count(j, &d->q->cache_write_tokens);
+    case REASONING: return json_count(j, &d->q->reasoning_tokens);
     case HASH_IDS: return take_ids(j, &r->ids, &f->hash_ids);
     case INPUT_IDS: return take_ids(j, &r->tokens, &f->input_ids);
     case OUTPUT_IDS: return take_ids(j, &r->made, &f->output_ids);
-    case ID: return json_text(j, &d->q.id);
+    case ID: return json_text(j, &d->q->id);
     case SESSION: return json_text(j, &d->session);
-    case MODEL: return json_text(j, &d->q.model);
+    case MODEL: return json_text(j, &d->q->model);
     case TYPE: return take_type(j, f);
     case BLOCK_TOKENS: return take_block_tokens(r, j);
     case ERROR: f->error = 1; return json_skip(j);
@@ -164,24 +164,24 @@ static void fill_from_tokens(struct reqs *r, struct reqs_draft *d) {
     if (!r->said_block_tokens)
         r->said_block_tokens = DEFAULT_BLOCK_TOKENS;
     size_t block = (size_t)(r->opt.block_tokens ? r->opt.block_tokens : r->said_block_tokens);
-    d->q.input_tokens = (int64_t)r->tokens.n;
-    d->q.blocks = (int64_t)hash_blocks(r->tokens.v, r->tokens.n, block);
-    d->q.block = r->tokens.v;
+    d->q->input_tokens = (int64_t)r->tokens.n;
+    d->q->blocks = (int64_t)hash_blocks(r->tokens.v, r->tokens.n, block);
+    d->q->block = r->tokens.v;
     d->format = REQS_TOKENS;
 }
 
 static int fill_blocks(struct reqs *r, struct json *j, struct reqs_draft *d,
                        const struct found *f) {
-    if (f->output_ids && d->q.output_tokens == REQS_UNKNOWN)
-        d->q.output_tokens = (int64_t)r->made.n;
+    if (f->output_ids && d->q->output_tokens == REQS_UNKNOWN)
+        d->q->output_tokens = (int64_t)r->made.n;
     d->format = REQS_LENGTHS;
     if (f->hash_ids) {
-        d->q.blocks = (int64_t)r->ids.n;
-        d->q.block = r->ids.v;
+        d->q->blocks = (int64_t)r->ids.n;
+        d->q->block = r->ids.v;
         d->format = REQS_JSONL;
     } else if (f->input_ids) {
         fill_from_tokens(r, d);
-    } else if (d->q.input_tokens == REQS_UNKNOWN) {
+    } else if (d->q->input_tokens == REQS_UNKNOWN) {
         if (!f->error)
             return json_fail(j, "hash_ids, token ids or input_length before");
         r->totals.other++;              /* a request that llm-run refused */
