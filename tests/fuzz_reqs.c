@@ -193,7 +193,8 @@ static const char *const texts[] = {
     "{\"ts\":100.5,\"events\":[{\"type\":\"BlockStored\",\"block_hashes\":[1,2],"
     "\"parent_block_hash\":null,\"token_ids\":[7,8],\"block_size\":16,\"medium\":\"GPU\"}]}\n"
     "{\"ts\":100.75,\"events\":[{\"type\":\"BlockStored\",\"block_hashes\":[3],"
-    "\"parent_block_hash\":2,\"block_size\":16},{\"type\":\"BlockRemoved\",\"block_hashes\":[2]}]}\n"
+    "\"parent_block_hash\":2,\"block_size\":16},"
+    "{\"type\":\"BlockRemoved\",\"block_hashes\":[2]}]}\n"
     "{\"ts\":191,\"events\":[{\"type\":\"AllBlocksCleared\"}],\"data_parallel_rank\":0}\n",
     "[100.5,[[\"BlockStored\",[1,2],null,[7],16,null,\"GPU\",null,null,0],"
     "[\"BlockStored\",[1],2,[7],16]],0]\n[\"BlockStored\",[2],1,[7],16]\n"

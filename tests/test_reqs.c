@@ -151,6 +151,13 @@ static void all_fields(void) {
               "jsonl 2 sessions=2 timed=1");
     CHECK_STR(show("{\"block_tokens\":7,\"input_length\":100,\"hash_ids\":[1]}"),
               "1 t=0 in=100 ids=1\njsonl 1 block=7");
+    CHECK_STR(show("{\"type\":\"run\",\"block_tokens\":8}\n{\"token_ids\":[],\"block_tokens\":8}\n"
+                   "{\"hash_ids\":[1],\"block_tokens\":9}\n"),
+              "2 t=0 in=0 ids=\nerror: t:3:34: expected the block_tokens of the records before, "
+              "found the end of the line");
+    /* A broken line says nothing. */
+    CHECK_STR(show_skipping("{\"hash_ids\":[1],\"block_tokens\":9,}\n{\"hash_ids\":[2]}"),
+              "2 t=0 ids=2\njsonl 1 bad=1");
 }
 
 /* Records of other types, wherever the type stands; results of llm-run have none. */
@@ -286,7 +293,7 @@ static void bad_lines(void) {
         {"{\"time\":\"yesterday\",\"hash_ids\":[]}",
          "9: expected a time as in 2026-11-24T17:12:28Z, found '\"yesterday\",\"hash_ids\":[]}'"},
         {"{\"block_tokens\":0,\"hash_ids\":[]}",
-         "18: expected a block size from 1 to 2^31-1, found ',\"hash_ids\":[]}'"},
+         "17: expected a block size from 1 to 2^31-1, found '0,\"hash_ids\":[]}'"},
         {"{\"session_id\":[],\"hash_ids\":[]}",
          "15: expected a string or a number, found '[],\"hash_ids\":[]}'"},
         {"[1]", "1: expected a JSON object, found '[1]'"},
@@ -771,8 +778,8 @@ static void odd_parents(void) {
 
 static void bad_events(void) {
     static const char *const bad[] = {
-        "{\"ts\":1,\"events\":[{\"type\":\"BlockStored\",\"block_hashes\":[3],\"block_size\":16},"
-        "{\"type\":\"BlockStored\",\"block_hashes\":[1.5]}]}",
+        ("{\"ts\":1,\"events\":[{\"type\":\"BlockStored\",\"block_hashes\":[3],\"block_size\":16},"
+         "{\"type\":\"BlockStored\",\"block_hashes\":[1.5]}]}"),
         "{\"ts\":1,\"events\":[{\"type\":\"BlockStored\",\"block_hashes\":[3],\"block_size\":8}]}",
         "[1,2]", "[1,[3]]", "5", "{\"ts\":\"x\"}", "{\"events\":{}}", "[1,[],0] 7", "[1,[]",
         "{\"type\":5}", "[\"BlockStored\",[1],{}]"};

@@ -4,7 +4,6 @@
 
 #include "lib/trace/reqs_impl.h"
 
-/* The chain of token ids over 8-byte words, with the length as the last one. */
 uint64_t reqs_hash_bytes(const char *s, size_t len) {
     uint64_t h = 0;
     for (size_t i = 0; i < len; i += 8) {

@@ -39,9 +39,22 @@ void reqs_lines_back(struct reqs_lines *in, const char *line);
 
 /* ---- texts and numbers ------------------------------------------------------------------ */
 
+/* Constant of splitmix64 (Steele, Lea, Flood 2014), 2^64 over the golden ratio. */
+#define REQS_GOLDEN 0x9E3779B97F4A7C15u
+
+/* The state of a chain of tokens after one more; it starts with 0. splitmix64's output function
+ * (Stafford's variant 13) is a bijection of 64 bits: two states that differ stay different over
+ * equal tokens, and two that are equal differ after unequal tokens; any other collision has the
+ * chance of a random one. */
+static inline uint64_t reqs_hash_token(uint64_t state, uint64_t token) {
+    uint64_t z = (state ^ token) + REQS_GOLDEN;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+/* The same chain over eight bytes at a time (the first is the lowest), then over the length. */
 uint64_t reqs_hash_bytes(const char *s, size_t len);
-/* State of a chain of tokens after one more; start with 0. */
-static inline uint64_t reqs_hash_token(uint64_t state, uint64_t token);
 
 /* Decimal number times scale in whole units, cut toward zero: 0, or -1 beyond 64 bits. The text
  * is a valid JSON number. */
@@ -50,12 +63,13 @@ int reqs_time_scaled(const char *s, size_t len, int64_t scale, int64_t *out);
  * when it is none. */
 int reqs_time_calendar(const char *s, size_t len, int64_t *out);
 
+/* Names to dense numbers in the order in which they are added, and back. */
 struct reqs_names;
 struct reqs_names *reqs_names_new(void);
-void reqs_names_free(struct reqs_names *n);
+void reqs_names_free(struct reqs_names *n);             /* NULL is fine */
 uint32_t reqs_names_add(struct reqs_names *n, const char *s, size_t len);
 uint32_t reqs_names_count(const struct reqs_names *n);
-const char *reqs_names_get(const struct reqs_names *n, uint32_t i);
+const char *reqs_names_get(const struct reqs_names *n, uint32_t i);     /* NULL: no such number */
 
 /* ---- block size (reqs_infer.c) ---------------------------------------------------------- */
 
@@ -69,7 +83,7 @@ struct reqs_infer {
 
 void reqs_infer_init(struct reqs_infer *f);
 void reqs_infer_add(struct reqs_infer *f, int64_t tokens, int64_t blocks);
-int reqs_infer_result(const struct reqs_infer *f);
+int reqs_infer_result(const struct reqs_infer *f);      /* 0: none, or several */
 
 /* ---- formats ---------------------------------------------------------------------------- */
 
@@ -126,18 +140,5 @@ void reqs_events_free(struct reqs_events *e);
 int reqs_events_read(struct reqs *r, struct json *j, struct reqs_draft *d);
 /* The oldest request, if it is complete (all are once the log ended): 1 or 0. */
 int reqs_events_take(struct reqs *r, int ended, struct reqs_draft *d);
-
-/* Constant of splitmix64 (Steele, Lea, Flood 2014), 2^64 over the golden ratio. */
-#define REQS_GOLDEN 0x9E3779B97F4A7C15u
-
-/* splitmix64's output function (Stafford's variant 13): a bijection of 64 bits. Hence two states
- * that differ stay different over equal tokens, and two that are equal differ after unequal
- * tokens; any other collision has the chance of a random one. */
-static inline uint64_t reqs_hash_token(uint64_t state, uint64_t token) {
-    uint64_t z = (state ^ token) + REQS_GOLDEN;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
 
 #endif

@@ -87,19 +87,10 @@ static int take_arrival_ns(struct json *j, struct reqs_draft *d) {
     return json_scaled(j, 1, &d->clock_ns);
 }
 
-static int take_block_tokens(struct reqs *r, struct json *j) {
-    int64_t n;
-    if (json_count(j, &n))
-        return -1;
-    if (n < 1 || n > INT32_MAX)
-        return json_fail(j, "a block size from 1 to 2^31-1");
-    r->said_block_tokens = (int)n;
-    return 0;
-}
-
 /* What a record has beside its draft. */
 struct found {
     int hash_ids, input_ids, output_ids, error, other_type;
+    int64_t block_tokens;               /* 0: not said */
     struct reqs_text chat, parent_chat;
 };
 
@@ -109,6 +100,16 @@ static int take_type(struct json *j, struct found *f) {
         return -1;
     f->other_type = text.len != 7 || memcmp(text.data, "request", 7) != 0;
     return 0;
+}
+
+static int take_block_tokens(struct json *j, struct found *f) {
+    char *start = (json_peek(j), j->at);
+    if (json_count(j, &f->block_tokens))
+        return -1;
+    if (f->block_tokens >= 1 && f->block_tokens <= INT32_MAX)
+        return 0;
+    j->at = start;
+    return json_fail(j, "a block size from 1 to 2^31-1");
 }
 
 static int take_ids(struct json *j, struct json_u64s *ids, int *found) {
@@ -136,7 +137,7 @@ static int take_value(struct reqs *r, struct json *j, enum field field, struct r
     case SESSION: return json_text(j, &d->session);
     case MODEL: return json_text(j, &d->q->model);
     case TYPE: return take_type(j, f);
-    case BLOCK_TOKENS: return take_block_tokens(r, j);
+    case BLOCK_TOKENS: return take_block_tokens(j, f);
     case ERROR: f->error = 1; return json_skip(j);
     case CHAT: return json_text(j, &f->chat);
     case PARENT_CHAT: return json_text(j, &f->parent_chat);
@@ -158,6 +159,16 @@ static size_t hash_blocks(uint64_t *v, size_t n, size_t block) {
             v[blocks++] = state;
     }
     return blocks;
+}
+
+/* All records have blocks of one size. */
+static int settle_block_tokens(struct reqs *r, struct json *j, const struct found *f) {
+    if (!f->block_tokens)
+        return 0;
+    if (r->said_block_tokens && r->said_block_tokens != f->block_tokens)
+        return json_fail(j, "the block_tokens of the records before");
+    r->said_block_tokens = (int)f->block_tokens;
+    return 0;
 }
 
 static void fill_from_tokens(struct reqs *r, struct reqs_draft *d) {
@@ -248,16 +259,17 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
                 break;
         }
     }
-    if (rc == 0)
-        rc = json_end(j);
-    if (rc == 0 && f.other_type && !f.chat.data) {
+    int is_other = f.other_type && !f.chat.data;
+    if (wrong.want && (rc || !is_other)) {
+        *j = wrong;
+        return -1;
+    }
+    if (rc || json_end(j) || settle_block_tokens(r, j, &f))
+        return -1;
+    if (is_other) {
         r->totals.other++;
         return 0;
     }
-    if (wrong.want)
-        *j = wrong;
-    if (rc || wrong.want)
-        return -1;
     rc = fill_blocks(r, j, d, &f);
     return rc == 1 && f.chat.data ? fill_chat(r, j, d, &f) : rc;
 }
