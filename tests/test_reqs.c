@@ -324,6 +324,8 @@ static void nul_bytes_and_bad_utf8(void) {
                               "{\"model\":\"\xFF\xC0\x80\",\"hash_ids\":[3]}\n";
     CHECK_STR(show_bytes(nul, sizeof nul - 1, &(struct reqs_options){.skip_bad = 1}),
               "4 t=0 ids=3 model=\xFF\xC0\x80\njsonl 1 bad=3");
+    CHECK_STR(show_bytes(nul, sizeof nul - 1, &(struct reqs_options){0}),
+              "error: t:1:15: expected ',' or ']', found a NUL byte");
 }
 
 static void nesting(void) {
@@ -535,8 +537,10 @@ static void chats(void) {
               "3 t=61114000000 ids=1 session=0:7\n4 t=61114000000 ids=4 session=0:7\n"
               "5 t=61114000000 ids=5 session=2:11\n6 t=61114000000 ids=6 session=2:11\n"
               "jsonl 6 sessions=3 timed=1 block=16");
-    CHECK_STR(show("{\"timestamp\":9e12,\"chat_id\":1,\"hash_ids\":[5]}\n"),
-              "error: t:1:46: expected a time within 292 years before, "
+    CHECK_STR(show("{\"chat_id\":7,\"timestamp\":2,\"hash_ids\":[1]}"),   /* not theirs */
+              "1 t=2000000 ids=1\njsonl 1 timed=1");
+    CHECK_STR(show("{\"timestamp\":9e12,\"chat_id\":1,\"parent_chat_id\":-1,\"hash_ids\":[]}\n"),
+              "error: t:1:65: expected a time within 292 years before, "
               "found the end of the line");
 }
 
@@ -685,6 +689,8 @@ static void streams(void) {
                             "5 t=0 ids=18446744073709551615\n6 t=0 ids=%" PRIu64 "\nstream 5",
                             reqs_hash_bytes("DeadBeefDeadBeef00", 18));
     CHECK_STR(show("5\n-1\n 0xff \r\n\n18446744073709551615\nDeadBeefDeadBeef00"), want);
+    CHECK(json_id_of_text("0xFFFFFFFFFFFFFFFF", 18) == UINT64_MAX);
+    CHECK(strstr(show("0x1FFFFFFFFFFFFFFFF\n"), "stream 1"));
     free(want);
     static const char *const bad[] = {"18446744073709551616", "5 6", "word", "0x", "deadbeef",
                                       "-", "1.5", "123456789012345678901234567890", "{}", "0xg"};

@@ -29,8 +29,9 @@ static int line_error(const struct reqs *r, const char *line, const struct json 
         len--;
     long long column = j->at - line + 1;
     if (!len)
-        return err_set(err, "%s:%lld:%lld: expected %s, found the end of the line", r->name,
-                       (long long)r->in.number, column, j->want);
+        return err_set(err, "%s:%lld:%lld: expected %s, found %s", r->name,
+                       (long long)r->in.number, column, j->want,
+                       *j->at ? "the end of the line" : "a NUL byte");
     return err_set(err, "%s:%lld:%lld: expected %s, found '%.*s%s'", r->name,
                    (long long)r->in.number, column, j->want,
                    (int)(len < EXCERPT ? len : EXCERPT), j->at, len > EXCERPT ? "..." : "");
@@ -45,23 +46,16 @@ static size_t word_length(const char *s) {
     return n;
 }
 
-/* A number of 64 bits, or 16 hexadecimal digits and more (a digest, which is hashed). */
+/* A number of 64 bits, hexadecimal digits behind 0x, or 16 and more of them that are not all
+ * decimal (a digest). */
 static int is_id(const char *s, size_t len) {
+    static const char hex[] = "0123456789abcdefABCDEF";
     uint64_t id;
-    size_t digits = 0;
-    if (len > 2 && s[0] == '0' && (s[1] | 0x20) == 'x') {
-        s += 2;
-        len -= 2;
-        digits = 16 - (len < 16 ? len : 16);
-    }
-    if (!digits && json_id_of_number(s, len, &id) == 0)
+    if (json_id_of_number(s, len, &id) == 0)
         return 1;
-    for (size_t i = 0; i < len; i++) {
-        if (!isxdigit((unsigned char)s[i]))
-            return 0;
-        digits++;
-    }
-    return digits >= 16 && strspn(s, "0123456789") < len;
+    if (len > 2 && s[0] == '0' && (s[1] | 0x20) == 'x')
+        return strspn(s + 2, hex) == len - 2;
+    return len >= 16 && strspn(s, hex) == len && strspn(s, "0123456789") < len;
 }
 
 int reqs_stream_read(struct reqs *r, struct json *j, struct reqs_draft *d) {

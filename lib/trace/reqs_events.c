@@ -224,6 +224,7 @@ static void apply_cleared(struct reqs_events *e) {
 
 /* ---- lines ------------------------------------------------------------------------------ */
 
+/* Equal but for case, in which engines and what records them do not agree ("gpu"). */
 static int is_text(const struct reqs_text *t, const char *s) {
     return t->len == strlen(s) && !strncasecmp(t->data, s, t->len);
 }

@@ -91,8 +91,12 @@ static int take_arrival_ns(struct json *j, struct reqs_draft *d) {
 struct found {
     int hash_ids, input_ids, output_ids, error, other_type;
     int64_t block_tokens;               /* 0: not said */
-    struct reqs_text chat, parent_chat;
+    struct reqs_text chat, parent_chat; /* both: a chat of Qwen-Bailian's */
 };
+
+static int is_chat(const struct found *f) {
+    return f->chat.data && f->parent_chat.data;
+}
 
 static int take_type(struct json *j, struct found *f) {
     struct reqs_text text;
@@ -103,7 +107,8 @@ static int take_type(struct json *j, struct found *f) {
 }
 
 static int take_block_tokens(struct json *j, struct found *f) {
-    char *start = (json_peek(j), j->at);
+    json_peek(j);
+    char *start = j->at;
     if (json_count(j, &f->block_tokens))
         return -1;
     if (f->block_tokens >= 1 && f->block_tokens <= INT32_MAX)
@@ -225,7 +230,7 @@ static int fill_chat(struct reqs *r, struct json *j, struct reqs_draft *d,
     uint32_t root = REQS_NO_SESSION;
     if (d->clock == REQS_SINCE_START && __builtin_mul_overflow(d->clock_ns, 1000, &d->clock_ns))
         return json_fail(j, "a time within 292 years before");
-    if (f->parent_chat.data && (f->parent_chat.len != 2 || memcmp(f->parent_chat.data, "-1", 2))) {
+    if (f->parent_chat.len != 2 || memcmp(f->parent_chat.data, "-1", 2)) {
         uint32_t parent = add_chat(r, &f->parent_chat, REQS_NO_SESSION);
         root = r->chat_root[parent];
     }
@@ -259,7 +264,7 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
                 break;
         }
     }
-    int is_other = f.other_type && !f.chat.data;
+    int is_other = f.other_type && !is_chat(&f);
     if (wrong.want && (rc || !is_other)) {
         *j = wrong;
         return -1;
@@ -271,5 +276,5 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
         return 0;
     }
     rc = fill_blocks(r, j, d, &f);
-    return rc == 1 && f.chat.data ? fill_chat(r, j, d, &f) : rc;
+    return rc == 1 && is_chat(&f) ? fill_chat(r, j, d, &f) : rc;
 }
