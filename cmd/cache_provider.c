@@ -303,6 +303,8 @@ int cache_provider(int argc, char **argv) {
     parse(&o, argc, argv);
     struct rules l = find_rules(&o);
     struct blocks *b = cache_load(&o.in, &o.common);
+    if (given(&o, OPT_BY) && !b->session)
+        usage_die("--by session: the trace has no session_id");
     run_rules(&o, b, &l);
     int status = b->requests ? EXIT_DONE : EXIT_NOTHING;
     blocks_free(b);

@@ -76,6 +76,8 @@ provider_field() {
         run -2 "$CACHE" provider $bad "$T/in"
         [[ ${lines[0]} == llm-cache\ provider:* ]]
     done
+    printf '{"timestamp":0,"input_length":16,"output_length":2,"hash_ids":[0]}\n' >"$T/alone"
+    run -2 "$CACHE" provider --block-tokens 16 --by session "$T/alone"
     printf '1\n2\n1\n' >"$T/ids"
     run -1 "$CACHE" provider --block-tokens 16 "$T/ids"
     [[ $output == *"$T/ids: the trace has no timestamps"* ]]

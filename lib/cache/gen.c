@@ -1,14 +1,15 @@
 /* gen.c - synthetic request traces, see gen.h
  *
- * Sessions that are open stand in a heap, ordered by the time of their next request, which is
- * drawn already. Every step takes the earliest of the heap, or opens the next session when that
- * one comes before.
+ * Open sessions wait with their next request, which is drawn already. Every step takes the one
+ * that is due first, or opens the next session when that one comes before.
  */
 #include "lib/cache/gen.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/cache/agenda.h"
 
 struct gen_options gen_defaults(void) {
     return (struct gen_options){
@@ -122,9 +123,8 @@ struct gen {
     double next_s;              /* when the next session comes */
     int64_t opened;
     uint64_t ids;               /* given out */
-    struct session **heap;      /* [heaped] earliest first */
-    int64_t heaped, heap_cap;
-    struct session *current;    /* the one whose request was handed out, not in the heap */
+    struct agenda waiting;      /* open sessions, by the time of their next request */
+    struct session *current;    /* the one whose request was handed out; it does not wait */
 };
 
 static void free_session(struct session *s) {
@@ -151,47 +151,15 @@ struct gen *gen_new(const struct gen_options *opt) {
 void gen_free(struct gen *g) {
     if (!g)
         return;
-    for (int64_t i = 0; i < g->heaped; i++)
-        free_session(g->heap[i]);
+    for (int64_t i = 0; i < g->waiting.n; i++)
+        free_session(g->waiting.event[i].who);
     for (int64_t k = 0; k < g->opt.systems; k++)
         free(g->system[k].block);
     free_session(g->current);
-    free(g->heap);
+    agenda_free(&g->waiting);
     free(g->system);
     free(g->popularity);
     free(g);
-}
-
-/* ---- the heap --------------------------------------------------------------------------- */
-
-static int comes_before(const struct session *a, const struct session *b) {
-    return a->time_ms != b->time_ms ? a->time_ms < b->time_ms : a->number < b->number;
-}
-
-static void heap_push(struct gen *g, struct session *s) {
-    if (g->heaped == g->heap_cap) {
-        g->heap_cap = g->heap_cap ? 2 * g->heap_cap : 64;
-        g->heap = mem_grow(g->heap, (size_t)g->heap_cap, sizeof *g->heap);
-    }
-    int64_t i = g->heaped++;
-    for (; i > 0 && comes_before(s, g->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        g->heap[i] = g->heap[(i - 1) / 2];
-    g->heap[i] = s;
-}
-
-static struct session *heap_pop(struct gen *g) {
-    struct session *top = g->heap[0];
-    struct session *last = g->heap[--g->heaped];
-    int64_t i = 0;
-    for (int64_t child; (child = 2 * i + 1) < g->heaped; i = child) {
-        if (child + 1 < g->heaped && comes_before(g->heap[child + 1], g->heap[child]))
-            child++;
-        if (!comes_before(g->heap[child], last))
-            break;
-        g->heap[i] = g->heap[child];
-    }
-    g->heap[i] = last;
-    return top;
 }
 
 /* ---- sessions --------------------------------------------------------------------------- */
@@ -249,12 +217,17 @@ static int64_t begin_with_system(struct gen *g, struct session *s, int64_t k) {
     return p->tokens;
 }
 
+/* When the next session comes; never after the last one. */
+static int64_t next_arrival_ms(const struct gen *g) {
+    return g->opened < g->opt.sessions ? round_within(g->next_s * 1000, 0, INT64_MAX) : INT64_MAX;
+}
+
 /* Its first request is cut to the context, so that there is one. */
 static struct session *open_session(struct gen *g) {
     struct session *s = mem_alloc(sizeof *s);
     const struct gen_options *o = &g->opt;
+    s->time_ms = next_arrival_ms(g);
     s->number = g->opened++;
-    s->time_ms = round_within(g->next_s * 1000, 0, INT64_MAX);
     s->random = start_stream(o->seed, STREAM_SESSION, s->number);
     s->system = o->systems > 0 ? choose_system(g, &s->random) : -1;
     int64_t system = s->system >= 0 ? begin_with_system(g, s, s->system) : 0;
@@ -283,23 +256,24 @@ static int go_on(struct gen *g, struct session *s) {
     return 1;
 }
 
-/* The session of the next request, out of the heap; NULL after the last one. */
+/* The session of the next request; NULL after the last one. */
 static struct session *take_next(struct gen *g) {
-    int more = g->opened < g->opt.sessions;
-    if (g->heaped > 0 && (!more || g->heap[0]->time_ms
-                                   <= round_within(g->next_s * 1000, 0, INT64_MAX)))
-        return heap_pop(g);
-    return more ? open_session(g) : NULL;
+    if (g->waiting.n > 0 && g->waiting.event[0].time <= next_arrival_ms(g)) {
+        struct session *s = g->waiting.event[0].who;
+        agenda_drop(&g->waiting);
+        return s;
+    }
+    return g->opened < g->opt.sessions ? open_session(g) : NULL;
 }
 
 int gen_next(struct gen *g, struct gen_request *out) {
-    if (g->current) {
-        if (go_on(g, g->current))
-            heap_push(g, g->current);
-        else
-            free_session(g->current);
-    }
-    struct session *s = g->current = take_next(g);
+    struct session *s = g->current;
+    if (s && go_on(g, s))
+        agenda_add(&g->waiting, (struct agenda_event){
+            .time = s->time_ms, .order = s->number, .who = s});
+    else
+        free_session(s);
+    s = g->current = take_next(g);
     if (!s)
         return 0;
     add_blocks(g, s, s->input / g->opt.block_tokens);

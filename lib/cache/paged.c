@@ -15,9 +15,11 @@
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
+#include "lib/cache/agenda.h"
 #include "lib/cache/arena.h"
 
 #define NONE (-1)
+#define ENDS (-1)               /* in place of the request that an event is about */
 
 /* A place in the stream of prompt tokens that passes compute. */
 struct place {
@@ -36,13 +38,6 @@ struct sequence {
     int decodes;
     int64_t before, after;      /* in the list of those running, or of free slots (after) */
     uint64_t stamp;             /* events with another one are of an earlier life of the slot */
-};
-
-struct event {
-    int64_t pass;
-    int64_t order;              /* ends first, then the others in the order of arrival */
-    int64_t slot;
-    uint64_t stamp;
 };
 
 struct replay {
@@ -69,8 +64,7 @@ struct replay {
     int blocked;                /* the head of the queue waits for memory */
     int preempts;               /* step 3 preempted in this pass */
 
-    struct event *heap;
-    int64_t heaped, heap_cap;
+    struct agenda events;       /* by pass; ends first, then the others in the order of arrival */
 
     /* now */
     int64_t held, kept, capacity, taken;    /* kept: of the capacity, what will be used */
@@ -87,39 +81,12 @@ const char *const *paged_scheme_names(void) {
 
 /* ---- events ----------------------------------------------------------------------------- */
 
-static int comes_before(const struct event *a, const struct event *b) {
-    return a->pass != b->pass ? a->pass < b->pass : a->order < b->order;
-}
-
-static void push_event(struct replay *r, struct event e) {
-    if (r->heaped == r->heap_cap) {
-        r->heap_cap = r->heap_cap ? 2 * r->heap_cap : 256;
-        r->heap = mem_grow(r->heap, (size_t)r->heap_cap, sizeof *r->heap);
-    }
-    int64_t i = r->heaped++;
-    for (; i > 0 && comes_before(&e, &r->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        r->heap[i] = r->heap[(i - 1) / 2];
-    r->heap[i] = e;
-}
-
-static void drop_event(struct replay *r) {
-    struct event last = r->heap[--r->heaped];
-    int64_t i = 0;
-    for (int64_t child; (child = 2 * i + 1) < r->heaped; i = child) {
-        if (child + 1 < r->heaped && comes_before(&r->heap[child + 1], &r->heap[child]))
-            child++;
-        if (!comes_before(&r->heap[child], &last))
-            break;
-        r->heap[i] = r->heap[child];
-    }
-    r->heap[i] = last;
-}
-
 /* The earliest event that is not of an earlier life; NULL when there is none. */
-static const struct event *next_event(struct replay *r) {
-    while (r->heaped > 0 && r->heap[0].stamp != r->slot[r->heap[0].slot].stamp)
-        drop_event(r);
-    return r->heaped > 0 ? &r->heap[0] : NULL;
+static const struct agenda_event *next_event(struct replay *r) {
+    struct agenda *a = &r->events;
+    while (a->n > 0 && a->event[0].stamp != r->slot[a->event[0].slot].stamp)
+        agenda_drop(a);
+    return a->n > 0 ? &a->event[0] : NULL;
 }
 
 static int64_t arrival_pass(const struct replay *r, int64_t request) {
@@ -183,12 +150,12 @@ static void plan_sequence(struct replay *r, int64_t k) {
     int64_t tokens = q->final - q->prompt;
     int64_t end = q->first_pass + (tokens > 0 ? tokens : 1);
     int64_t full = q->first_pass + q->capacity - q->prompt;
-    struct event e = {.pass = end, .order = -1, .slot = k, .stamp = q->stamp};
+    struct agenda_event e = {.time = end, .order = ENDS, .slot = k, .stamp = q->stamp};
     if (tokens > 0 && (!q->decodes || full < end)) {
-        e.pass = q->decodes ? full : q->first_pass;
+        e.time = q->decodes ? full : q->first_pass;
         e.order = q->request;
     }
-    push_event(r, e);
+    agenda_add(&r->events, e);
 }
 
 static void end_sequence(struct replay *r, int64_t k) {
@@ -258,12 +225,12 @@ static void grow_sequence(struct replay *r, int64_t k) {
 }
 
 static void run_events(struct replay *r) {
-    const struct event *e;
+    const struct agenda_event *e;
     r->preempts = 0;
-    while ((e = next_event(r)) && e->pass == r->pass) {
-        struct event now = *e;
-        drop_event(r);
-        if (now.order < 0)
+    while ((e = next_event(r)) && e->time == r->pass) {
+        struct agenda_event now = *e;
+        agenda_drop(&r->events);
+        if (now.order == ENDS)
             end_sequence(r, now.slot);
         else
             grow_sequence(r, now.slot);
@@ -414,8 +381,8 @@ static void sum_passes(struct replay *r, int64_t until) {
 
 /* The next pass before which something happens; NONE: nothing ever will. */
 static int64_t next_pass(struct replay *r) {
-    const struct event *e = next_event(r);
-    int64_t pass = e ? e->pass : INT64_MAX;
+    const struct agenda_event *e = next_event(r);
+    int64_t pass = e ? e->time : INT64_MAX;
     if (r->preempts && r->pass + 1 < pass)
         pass = r->pass + 1;
     if (!r->blocked && r->next < r->n) {
@@ -513,6 +480,6 @@ int paged_run(const struct paged_setup *s, const struct paged_request *request, 
     free(r.made);
     free(r.delay);
     free(r.preempted);
-    free(r.heap);
+    agenda_free(&r.events);
     return failed;
 }
