@@ -303,6 +303,8 @@ int cache_paged(int argc, char **argv) {
         served += r.requests;
     }
     fields_close(&f);
+    if (!served)
+        warn("%s: none of %lld requests could be served", input_name(o.in.path), (long long)l.n);
     free(w.setup);
     free(l.request);
     shape_free(o.model.shape);

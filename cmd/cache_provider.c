@@ -307,6 +307,8 @@ int cache_provider(int argc, char **argv) {
         usage_die("--by session: the trace has no session_id");
     run_rules(&o, b, &l);
     int status = b->requests ? EXIT_DONE : EXIT_NOTHING;
+    if (!b->requests)
+        warn("%s: no requests", input_name(o.in.path));
     blocks_free(b);
     free(l.rule);
     free(presets);

@@ -43,6 +43,7 @@ paged_field() {
 @test "paged: no memory for anything is exit 4, bad command lines exit 2" {
     paged_trace >"$T/in"
     run -4 "$CACHE" paged --memory 50 --scheme paged "$T/in"
+    [[ $output == *"none of 10 requests could be served"* ]]
     for bad in '--memory 0' '--memory 1xy' '--memory 64GiB' '--block 0' '--block 1,,2' \
         '--scheme best' '--tps 0' '--prefill-tps none' '--watermark 2' '--max-batch 0' \
         '--allocator slab' '--max-length 0' 'a b'; do

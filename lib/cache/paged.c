@@ -51,7 +51,7 @@ struct replay {
 
     struct sequence *slot;      /* [slots] */
     int64_t slots, free_slot;
-    int64_t oldest, newest;     /* running */
+    int64_t newest;             /* of those running: the end of their list */
     int64_t running, decoding;
 
     int64_t *made;              /* [n] tokens before the last preemption */
@@ -108,9 +108,7 @@ static int64_t append_sequence(struct replay *r, struct sequence q) {
     q.after = NONE;
     q.stamp = r->slot[k].stamp;
     r->slot[k] = q;
-    if (r->newest == NONE)
-        r->oldest = k;
-    else
+    if (r->newest != NONE)
         r->slot[r->newest].after = k;
     r->newest = k;
     r->running++;
@@ -120,7 +118,8 @@ static int64_t append_sequence(struct replay *r, struct sequence q) {
 /* Takes its memory back too. held: tokens it has now. */
 static void remove_sequence(struct replay *r, int64_t k, int64_t held) {
     struct sequence *q = &r->slot[k];
-    *(q->before == NONE ? &r->oldest : &r->slot[q->before].after) = q->after;
+    if (q->before != NONE)
+        r->slot[q->before].after = q->after;
     *(q->after == NONE ? &r->newest : &r->slot[q->after].before) = q->before;
     q->after = r->free_slot;
     r->free_slot = k;
@@ -463,7 +462,7 @@ static int run(struct replay *r, struct err *err) {
 int paged_run(const struct paged_setup *s, const struct paged_request *request, int64_t n,
               struct paged_result *out, struct err *err) {
     struct replay r = {.s = s, .request = request, .n = n, .out = out, .free_slot = NONE,
-                       .oldest = NONE, .newest = NONE, .pass = -1};
+                       .newest = NONE, .pass = -1};
     *out = (struct paged_result){0};
     if (check_requests(request, n, err))
         return -1;
