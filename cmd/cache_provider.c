@@ -207,12 +207,19 @@ static struct rules find_rules(const struct options *o) {
 /* Lines of the help, from the table that the rules come from. */
 static char *describe_presets(void) {
     struct buf b = {0};
-    for (const struct provider_preset *p = provider_presets(); p->name; p++)
-        buf_printf(&b, "  %-16s read %g, write %g, storage %g; ttl %gs, renew %s, min %lld, step "
-                   "%lld, breakpoints %d\n                   %s\n", p->name, p->rule.read,
-                   p->rule.write, p->rule.storage, (double)p->rule.ttl_ns / 1e9,
-                   p->rule.renew ? "yes" : "no", (long long)p->rule.min_tokens,
-                   (long long)p->rule.step_tokens, p->rule.breakpoints, p->words);
+    for (const struct provider_preset *p = provider_presets(); p->name; p++) {
+        const struct provider_rule *r = &p->rule;
+        buf_printf(&b, "  %-16s read %g, write %g", p->name, r->read, r->write);
+        if (r->storage > 0)
+            buf_printf(&b, ", storage %g", r->storage);
+        buf_printf(&b, ", ttl %gs%s, min %lld", (double)r->ttl_ns / 1e9,
+                   r->renew ? "" : " not renewed", (long long)r->min_tokens);
+        if (r->step_tokens > 1)
+            buf_printf(&b, ", step %lld", (long long)r->step_tokens);
+        if (r->breakpoints)
+            buf_printf(&b, ", breakpoints %d", r->breakpoints);
+        buf_printf(&b, "\n                   %s\n", p->words);
+    }
     return b.data;
 }
 

@@ -435,10 +435,10 @@ static void fill_result(struct replay *r) {
 static int check_requests(const struct paged_request *q, int64_t n, struct err *err) {
     for (int64_t i = 0; i < n; i++) {
         if (q[i].input_tokens < 0 || q[i].output_tokens < 0
-            || q[i].input_tokens >= PAGED_MOST_TOKENS || q[i].output_tokens >= PAGED_MOST_TOKENS)
+            || q[i].input_tokens > PAGED_MOST_TOKENS || q[i].output_tokens > PAGED_MOST_TOKENS)
             return err_set(err, "request %lld: %lld input and %lld output tokens: expected 0 to "
                            "%lld of each", (long long)i + 1, (long long)q[i].input_tokens,
-                           (long long)q[i].output_tokens, (long long)PAGED_MOST_TOKENS - 1);
+                           (long long)q[i].output_tokens, (long long)PAGED_MOST_TOKENS);
     }
     return 0;
 }

@@ -50,7 +50,7 @@ enum paged_scheme {
 
 struct paged_request {
     int64_t time_ns;            /* not decreasing */
-    int64_t input_tokens, output_tokens;    /* at least 0, each below PAGED_MOST_TOKENS */
+    int64_t input_tokens, output_tokens;    /* 0 to PAGED_MOST_TOKENS each */
 };
 
 #define PAGED_MOST_TOKENS ((int64_t)1 << 40)
