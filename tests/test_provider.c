@@ -317,6 +317,10 @@ static void money_by_hand(void) {
     CHECK_NEAR(provider_breakeven_hits(&rule, &t), 0.25 / 1.15, 1e-12);
     CHECK(isnan(provider_breakeven_interval(&rule)));
     CHECK_NEAR(provider_breakeven_ttl(b, &rule), 60, 0);
+    b->time_ns[1] = INT64_MAX;          /* as late as times can be: 292 years */
+    CHECK_NEAR(provider_breakeven_ttl(b, &rule),
+               (double)((INT64_MAX - b->time_ns[0]) / SECOND + 1), 0);
+    b->time_ns[1] = b->time_ns[0] + 60 * SECOND;
     rule.ttl_ns--;
     provider_run(b, &rule, &t, NULL, &err);
     CHECK_INT(t.hit_tokens, 0);

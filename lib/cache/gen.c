@@ -44,7 +44,7 @@ static double draw_uniform(uint64_t *state) {
 
 /* ln x for normal x > 0: x = 2^e m with m around 1, and ln m = 2 artanh((m - 1) / (m + 1)). The
  * series' first term left out is below 1e-18. */
-static double exact_log(double x) {
+static double portable_log(double x) {
     int e;
     double m = frexp(x, &e);
     if (m < 0.70710678118654752) {
@@ -59,7 +59,7 @@ static double exact_log(double x) {
 }
 
 /* e^x for |x| < 700: x = k ln 2 + r, |r| < 0.35, and the power series of e^r. */
-static double exact_exp(double x) {
+static double portable_exp(double x) {
     double k = floor(x * 1.4426950408889634 + 0.5);
     double r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
     double sum = 1;
@@ -76,17 +76,17 @@ static double draw_normal(uint64_t *state) {
         double y = 2 * draw_uniform(state) - 1;
         square = x * x + y * y;
     } while (square >= 1 || square == 0);
-    return x * sqrt(-2 * exact_log(square) / square);
+    return x * sqrt(-2 * portable_log(square) / square);
 }
 
 /* Log-normal with this mean. */
 static double draw_spread(uint64_t *state, double mean, double sigma) {
     double x = sigma * draw_normal(state) - sigma * sigma / 2;
-    return mean * exact_exp(x < -600 ? -600 : x > 600 ? 600 : x);
+    return mean * portable_exp(x < -600 ? -600 : x > 600 ? 600 : x);
 }
 
 static double draw_exponential(uint64_t *state, double mean) {
-    return -mean * exact_log(draw_uniform(state));
+    return -mean * portable_log(draw_uniform(state));
 }
 
 /* The nearest whole number in [min, max]. */
@@ -140,8 +140,8 @@ struct gen *gen_new(const struct gen_options *opt) {
     g->system = mem_array((size_t)opt->systems, sizeof *g->system);
     double sum = 0;
     for (int64_t k = 0; k < opt->systems; k++) {
-        double x = opt->zipf * exact_log((double)(k + 1));
-        g->popularity[k] = sum += x > 600 ? 0 : exact_exp(-x);
+        double x = opt->zipf * portable_log((double)(k + 1));
+        g->popularity[k] = sum += x > 600 ? 0 : portable_exp(-x);
     }
     g->arrivals = start_stream(opt->seed, STREAM_ARRIVALS, 0);
     g->next_s = draw_exponential(&g->arrivals, 1 / opt->rate);

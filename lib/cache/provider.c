@@ -331,7 +331,7 @@ double provider_breakeven_interval(const struct provider_rule *rule) {
 
 static int saves(const struct blocks *b, struct provider_rule rule, int64_t seconds) {
     struct provider_tally t;
-    rule.ttl_ns = seconds * SECOND;
+    rule.ttl_ns = seconds > INT64_MAX / SECOND ? INT64_MAX : seconds * SECOND;
     return provider_run(b, &rule, &t, NULL, NULL) == 0 && added_cost(&rule, &t) < 0;
 }
 
@@ -345,7 +345,7 @@ double provider_breakeven_ttl(const struct blocks *b, const struct provider_rule
         if (high >= whole)
             return NAN;
         low = high;
-        high *= 2;
+        high = high * 2 < whole ? high * 2 : whole;
     }
     while (high - low > 1) {
         int64_t middle = low + (high - low) / 2;
