@@ -11,7 +11,8 @@
 @test "gen: constant lengths give a trace that is known by heart" {
     run -0 "$CACHE" gen --sessions 1 --spread 0 --turns 1 --system 1 --system-tokens 1000 \
         --user-tokens 24 --output-tokens 9 --block-tokens 500 --rate 1000000000
-    [ "$output" = '{"timestamp":0,"input_length":1024,"output_length":9,"hash_ids":[0,1,2],"session_id":0}' ]
+    [ "$output" = '{"timestamp":0,"input_length":1024,"output_length":9,'\
+'"hash_ids":[0,1,2],"session_id":0}' ]
 }
 
 @test "gen: .zst compresses" {

@@ -1,9 +1,10 @@
 # Two turns of a conversation and a stranger, blocks of 100 tokens, a minute apart.
 provider_trace() {
-    printf '%s\n' \
-        '{"timestamp":0,"input_length":1000,"output_length":10,"hash_ids":[0,1,2,3,4,5,6,7,8,9],"session_id":"a"}' \
-        '{"timestamp":60000,"input_length":1200,"output_length":10,"hash_ids":[0,1,2,3,4,5,6,7,8,9,10,11],"session_id":"a"}' \
-        '{"timestamp":120000,"input_length":300,"output_length":10,"hash_ids":[12,13,14],"session_id":"b"}'
+    local line='{"timestamp":%d,"input_length":%d,"output_length":10,"hash_ids":[%s],'
+    line+='"session_id":"%s"}\n'
+    # shellcheck disable=SC2059 # the format is used thrice
+    printf "$line" 0 1000 0,1,2,3,4,5,6,7,8,9 a 60000 1200 0,1,2,3,4,5,6,7,8,9,10,11 a \
+        120000 300 12,13,14 b
 }
 
 # provider_field NAME FILE: the column of that name.
@@ -34,7 +35,8 @@ provider_field() {
     "$CACHE" provider --block-tokens 100 --breakpoints 1 --head 400 "$T/in" >"$T/out"
     [ "$(provider_field hit_tokens "$T/out")" = 400 ]
     [ "$(provider_field fresh_tokens "$T/out")" = 1700 ]
-    "$CACHE" provider --block-tokens 100 --breakpoints 2 --place turns,spread,double "$T/in" >"$T/out"
+    "$CACHE" provider --block-tokens 100 --breakpoints 2 --place turns,spread,double "$T/in" \
+        >"$T/out"
     [ "$(provider_field place "$T/out")" = "turns spread double" ]
     [ "$(provider_field hit_tokens "$T/out")" = "1000 1000 1000" ]
     "$CACHE" provider --block-tokens 100 --breakpoints 2 --lookback 1 --place spread,turns "$T/in" \
