@@ -15,13 +15,13 @@
  */
 #include "lib/cache/policy.h"
 
-#define WAYS 4                  /* children of a heap entry: 64 bytes */
+#include <string.h>
 
-struct entry {
-    double priority;
-    uint32_t at;                /* access that set it */
-    uint32_t id;
-};
+#define WAYS 4                  /* children of a heap entry */
+
+/* An entry is one number, so that comparing takes no branch: the bits of the priority, which order
+ * as it does since it is not negative, the access that set it, and the block. */
+__extension__ typedef unsigned __int128 entry;
 
 struct weight {
     double priority;
@@ -33,7 +33,7 @@ struct gdsf {
     struct policy p;
     const float *cost;          /* [unique] or NULL */
     struct weight *weight;      /* [unique] */
-    struct entry *heap;         /* [capacity], p.size of them: one for each block in the cache */
+    entry *heap;                /* [capacity], p.size of them: one for each block in the cache */
     double clock;
     uint32_t now;               /* accesses so far */
 };
@@ -46,25 +46,27 @@ static void prefetch(const struct gdsf *g, uint32_t id) {
     __builtin_prefetch(&g->weight[id], 1);
 }
 
-static int before(const struct entry *a, const struct entry *b) {
-    return a->priority < b->priority || (a->priority == b->priority && a->at < b->at);
+static entry make_entry(const struct weight *w, uint32_t id) {
+    uint64_t bits;
+    memcpy(&bits, &w->priority, sizeof bits);
+    return (entry)bits << 64 | (entry)w->at << 32 | id;
 }
 
-static void rise(struct entry *heap, int64_t i, struct entry e) {
-    for (; i && before(&e, &heap[(i - 1) / WAYS]); i = (i - 1) / WAYS)
+static void rise(entry *heap, int64_t i, entry e) {
+    for (; i && e < heap[(i - 1) / WAYS]; i = (i - 1) / WAYS)
         heap[i] = heap[(i - 1) / WAYS];
     heap[i] = e;
 }
 
-static void sink(struct entry *heap, int64_t n, struct entry e) {
+/* Puts e in place of the top entry. */
+static void sink(entry *heap, int64_t n, entry e) {
     int64_t i = 0;
     for (int64_t child = 1; child < n; child = i * WAYS + 1) {
         int64_t end = child + WAYS < n ? child + WAYS : n;
         int64_t least = child;
         for (int64_t c = child + 1; c < end; c++)
-            if (before(&heap[c], &heap[least]))
-                least = c;
-        if (!before(&heap[least], &e))
+            least = heap[c] < heap[least] ? c : least;
+        if (e < heap[least])
             break;
         heap[i] = heap[least];
         i = least;
@@ -74,14 +76,14 @@ static void sink(struct entry *heap, int64_t n, struct entry e) {
 
 /* Leaves the top entry of the heap free for the block that comes. */
 static void evict(struct gdsf *g) {
-    struct entry *top = g->heap;
-    const struct weight *w = &g->weight[top->id];
-    for (; top->at != w->at; w = &g->weight[top->id])
-        sink(g->heap, g->p.size,
-             (struct entry){.priority = w->priority, .at = w->at, .id = top->id});
-    g->clock = top->priority;
-    g->weight[top->id].frequency = 0;
-    policy_evicted(&g->p, top->id);
+    uint32_t id = (uint32_t)g->heap[0];
+    while ((uint32_t)(g->heap[0] >> 32) != g->weight[id].at) {
+        sink(g->heap, g->p.size, make_entry(&g->weight[id], id));
+        id = (uint32_t)g->heap[0];
+    }
+    g->clock = g->weight[id].priority;
+    g->weight[id].frequency = 0;
+    policy_evicted(&g->p, id);
 }
 
 static int touch(struct gdsf *g, uint32_t id) {
@@ -95,13 +97,17 @@ static int touch(struct gdsf *g, uint32_t id) {
     w->at = g->now++;
     if (found)
         return 1;
-    struct entry e = {.priority = w->priority, .at = w->at, .id = id};
     if (full)
-        sink(g->heap, g->p.capacity, e);
+        sink(g->heap, g->p.capacity, make_entry(w, id));
     else
-        rise(g->heap, g->p.size, e);
+        rise(g->heap, g->p.size, make_entry(w, id));
     policy_inserted(&g->p, id);
     return 0;
+}
+
+static void destroy(struct gdsf *g) {
+    free(g->weight);
+    free(g->heap);
 }
 
 static void *create(const struct sim_setup *s, struct err *err) {
@@ -113,11 +119,6 @@ static void *create(const struct sim_setup *s, struct err *err) {
     g->weight = mem_array(s->blocks->unique, sizeof *g->weight);
     g->heap = mem_array((size_t)g->p.capacity, sizeof *g->heap);
     return g;
-}
-
-static void destroy(struct gdsf *g) {
-    free(g->weight);
-    free(g->heap);
 }
 
 POLICY_DEFINE(gdsf, "gdsf", "the block leaves whose frequency times cost, aged, is lowest; its "

@@ -90,6 +90,11 @@ static int touch(struct wtinylfu *w, uint32_t id) {
     return 1;
 }
 
+static void destroy(struct wtinylfu *w) {
+    free(w->link);
+    freqsketch_end(&w->sketch);
+}
+
 static void *create(const struct sim_setup *s, struct err *err) {
     static const char *const keys[] = {"window", "protected", "sample", NULL};
     struct err bad = {""};
@@ -109,13 +114,15 @@ static void *create(const struct sim_setup *s, struct err *err) {
     w->window_max = queue_part(w->p.capacity, window);
     w->window_max += !w->window_max;
     w->protected_max = queue_part(w->p.capacity - w->window_max, protected);
-    freqsketch_start(&w->sketch, w->p.capacity, (int64_t)(sample * (double)w->p.capacity), s->seed);
+    if (freqsketch_start(&w->sketch, w->p.capacity, (int64_t)(sample * (double)w->p.capacity),
+                         s->seed)) {
+        err_set(err, "policy w-tinylfu: no memory for its sketch");
+        destroy(w);
+        free(w->p.born);
+        free(w);
+        return NULL;
+    }
     return w;
-}
-
-static void destroy(struct wtinylfu *w) {
-    free(w->link);
-    freqsketch_end(&w->sketch);
 }
 
 POLICY_DEFINE(wtinylfu, "w-tinylfu", "W-TinyLFU: an lru window=0.01 of the cache, behind it "
