@@ -89,7 +89,7 @@ struct queue {
 struct model {
     int capacity;
     double part[4];             /* parameters, in the order of each model's needs */
-    struct queue q[4];          /* the cache is the first ones, numbers that are remembered follow */
+    struct queue q[4];          /* those that are the cache, then remembered numbers */
     int uses[MOST];
     double priority[MOST];
     const float *cost;

@@ -110,4 +110,4 @@ static void destroy(struct arc *a) {
     free(a->stamp);
 }
 
-POLICY_DEFINE(arc, "arc", "ARC: balances blocks seen once and more often by what it misses")
+POLICY_DEFINE(arc, "arc", "ARC: recency against frequency, balanced by what is missed")

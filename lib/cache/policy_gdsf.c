@@ -121,5 +121,4 @@ static void *create(const struct sim_setup *s, struct err *err) {
     return g;
 }
 
-POLICY_DEFINE(gdsf, "gdsf", "the block leaves whose frequency times cost, aged, is lowest; its "
-              "cost is the FLOPs of computing it again")
+POLICY_DEFINE(gdsf, "gdsf", "GDSF: frequency x FLOPs to compute again, aged: the lowest leaves")

@@ -75,5 +75,4 @@ static void destroy(struct lfu *l) {
     free(l->link);
 }
 
-POLICY_DEFINE(lfu, "lfu", "the block touched least often since it came leaves; of these the "
-              "least recently used")
+POLICY_DEFINE(lfu, "lfu", "the block touched least often since it came leaves")

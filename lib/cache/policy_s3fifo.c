@@ -135,6 +135,4 @@ static void destroy(struct s3fifo *f) {
     free(f->ring);
 }
 
-POLICY_DEFINE(s3fifo, "s3-fifo", "S3-FIFO: small, main and ghost queue; small=0.1 and ghost=0.9 "
-              "of the cache, move=2 hits lead from small to main; fill=1: main takes what small "
-              "cannot while the cache fills up")
+POLICY_DEFINE(s3fifo, "s3-fifo", "S3-FIFO: queues small=0.1, main, ghost=0.9; move=2 hits; fill=0")

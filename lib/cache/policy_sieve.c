@@ -87,5 +87,4 @@ static void destroy(struct sieve *s) {
     free(s->ahead);
 }
 
-POLICY_DEFINE(sieve, "sieve", "SIEVE: a hand passes the blocks hit since it came by, and takes "
-              "the first other one")
+POLICY_DEFINE(sieve, "sieve", "SIEVE: a hand passes blocks that were hit, takes the first other")

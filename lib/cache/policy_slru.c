@@ -84,5 +84,4 @@ static void destroy(struct slru *s) {
     free(s->link);
 }
 
-POLICY_DEFINE(slru, "slru", "segmented lru: what is hit is protected; protected=0.8 is the most "
-              "of the cache that may be")
+POLICY_DEFINE(slru, "slru", "segmented lru: a hit protects; protected=0.8 of the cache at most")

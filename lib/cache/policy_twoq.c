@@ -92,5 +92,4 @@ static void destroy(struct twoq *q) {
     free(q->stamp);
 }
 
-POLICY_DEFINE(twoq, "2q", "2Q: a fifo for new blocks, lru for those that come back; in=0.25 and "
-              "out=0.5 of the cache are the fifo's size and how many it remembers")
+POLICY_DEFINE(twoq, "2q", "2Q: new blocks fifo in=0.25, those that return lru; remembers out=0.5")

@@ -125,5 +125,4 @@ static void *create(const struct sim_setup *s, struct err *err) {
     return w;
 }
 
-POLICY_DEFINE(wtinylfu, "w-tinylfu", "W-TinyLFU: an lru window=0.01 of the cache, behind it "
-              "segmented lru (protected=0.8) for blocks seen often in sample=10 sizes of accesses")
+POLICY_DEFINE(wtinylfu, "w-tinylfu", "W-TinyLFU: window=0.01, protected=0.8, sample=10 sizes")
