@@ -16,7 +16,7 @@ struct arc {
     struct policy p;
     struct stamp *stamp;        /* [unique] latest access */
     uint32_t tail[QUEUES];
-    int64_t n[QUEUES];          /* blocks in each queue */
+    int64_t n[QUEUES];          /* blocks in each queue; of NOWHERE it says nothing */
     double target;              /* the paper's p: blocks that T1 is to have */
     uint32_t now;               /* accesses so far */
 };
