@@ -624,6 +624,7 @@ static void wrong_parameters_are_refused(void) {
         {"2q", "in=-1", "in=-1: expected a number from 0 to 1"},
         {"2q", "in=0.1:kout=0.5", "'kout=0.5' is no parameter"},
         {"s3-fifo", "move=0", "move=0: expected a number from 1 to 3"},
+        {"s3-fifo", "move=1.5", "whole numbers"},
         {"s3-fifo", "small=2:ghost=1", "small=2: expected a number from 0 to 1"},
         {"w-tinylfu", "sample=0", "sample=0: expected a number from 1"},
         {"w-tinylfu", "window=0.5x", "window=0.5x: expected a number from 0 to 1"},

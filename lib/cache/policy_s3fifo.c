@@ -113,6 +113,8 @@ static void *create(const struct sim_setup *s, struct err *err) {
     double ghost = policy_param(s, "ghost", 0.9, 0, 1000, &bad);
     double move = policy_param(s, "move", 2, 1, USES_MAX, &bad);
     double fill = policy_param(s, "fill", 0, 0, 1, &bad);
+    if (move != (unsigned)move || fill != (unsigned)fill)
+        err_set(&bad, "move and fill are whole numbers");
     if (policy_params_known(s, keys, &bad) || *bad.text) {
         err_set(err, "%s", bad.text);
         return NULL;
