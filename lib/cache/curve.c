@@ -288,7 +288,8 @@ void curve_limit_pending(struct curve *c, size_t ids) {
 /* ---- the end ---------------------------------------------------------------------------- */
 
 static int settle_block_tokens(struct curve *c, int size, struct err *err) {
-    size = c->opt.block_tokens ? c->opt.block_tokens : size ? size : c->implied;
+    size = c->opt.block_tokens ? c->opt.block_tokens : size > 0 ? size : c->implied;
+    c->implied = size;
     if (size <= 0 && c->lengths && c->totals.accesses)
         return err_set(err, "the tokens of a block do not follow from lengths and block counts: "
                        "say them with --block-tokens");

@@ -128,8 +128,8 @@ int curve_save_rest(struct curve *c, struct err *err) {
     const struct curve_totals *t = &c->totals;
     const int64_t v[T_N] = {
         t->requests, t->accesses, t->unique, t->input_tokens, c->lengthless_blocks, c->lengths,
-        c->lengths && t->accesses ? t->block_tokens : 0, c->fit.up_min, c->fit.up_max,
-        c->fit.down_max, c->timed, c->first_ns, c->last_ns};
+        c->implied, c->fit.up_min, c->fit.up_max, c->fit.down_max,
+        c->timed, c->first_ns, c->last_ns};
     put_head(c);
     if (save_order(c, err) || save_counts(c, err))
         return -1;

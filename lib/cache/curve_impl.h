@@ -59,7 +59,7 @@ struct curve {
     int64_t first_ns, last_ns;
     int lengths;                /* some request says its input length */
     int timed;                  /* some request says its time */
-    int implied;                /* block size of merged pieces; 0: none yet */
+    int implied;                /* block size that was said or follows; 0: none yet */
     struct buf line;            /* of the saved file, being made */
     int headed;                 /* it has its first line */
 };
