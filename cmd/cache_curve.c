@@ -219,6 +219,8 @@ static void read_trace(const struct options *o, struct job *j) {
     progress_end(&bar);
     if (rc < 0)
         die_err(&err);
+    if (!rc && o->ttl && reqs_totals(r)->records && !reqs_totals(r)->timed)
+        die("%s: no request has a timestamp, which --ttl needs", input_name(o->in.path));
     int size = rc ? 0 : reqs_block_tokens(r);
     if (rc || (j->curve ? curve_finish(j->curve, size, &err)
                         : shards_finish(j->shards, size, &err))) {
