@@ -1,6 +1,7 @@
 /* cache_curve.c - llm-cache curve: the hit ratio at every capacity or time to live, in one pass
  *
- * The trace is never in memory: requests go from the reader into the curve one by one.
+ * The trace is never in memory: requests go from the reader, which is a thread of its own, into
+ * the curve one by one.
  */
 #include "cmd/cache.h"
 
@@ -13,6 +14,7 @@
 #include "cmd/cache_curve.h"
 #include "cmd/plot.h"
 #include "cmd/progress.h"
+#include "lib/cache/ahead.h"
 
 #define TERMINAL_POINTS 30
 #define MAX_POINTS 100000000
@@ -48,6 +50,7 @@ static const char *const usage[] = {
     "\n",
     CACHE_TRACE_USAGE "\n",
     CACHE_MODEL_USAGE "\n",
+    "  -t, --threads N        1: read in the thread that counts (default: ahead of it)\n"
     "  -q, --quiet            no progress bar, no notes\n"
     "  -h, --help             this text\n"
     "  -V, --version          the version\n",
@@ -202,34 +205,35 @@ static void read_trace(const struct options *o, struct job *j) {
     struct req q;
     int64_t total = -1;         /* bytes; what was decompressed may be more */
     int rc;
-    struct reqs *r = reqs_open(o->in.path, &o->in.reqs, &err);
-    if (!r)
+    struct ahead *a = ahead_open(o->in.path, &o->in.reqs, o->common.threads != 1, &err);
+    if (!a)
         die_err(&err);
     if (strcmp(o->in.path, "-") && !stat(o->in.path, &st) && S_ISREG(st.st_mode))
         total = st.st_size;
     progress_start(&bar, "reading", PROGRESS_BYTES, o->common.quiet);
-    for (int64_t n = 1; (rc = reqs_next(r, &q, &err)) == 1; n++) {
+    for (int64_t n = 1; (rc = ahead_next(a, &q, &err)) == 1; n++) {
         if (j->curve ? curve_add(j->curve, &q, &err) : shards_add(j->shards, &q, &err))
             break;
         if (n % PROGRESS_EVERY == 0) {
-            int64_t bytes = reqs_totals(r)->bytes;
+            int64_t bytes = ahead_bytes(a);
             progress_update(&bar, bytes, bytes <= total ? total : -1);
         }
     }
     progress_end(&bar);
+    errno = 0;                  /* no reader of ours went away */
     if (rc < 0)
         die_err(&err);
+    const struct reqs *r = ahead_reqs(a);
     if (!rc && o->ttl && reqs_totals(r)->records && !reqs_totals(r)->timed)
         die("%s: no request has a timestamp, which --ttl needs", input_name(o->in.path));
     int size = rc ? 0 : reqs_block_tokens(r);
     if (rc || (j->curve ? curve_finish(j->curve, size, &err)
                         : shards_finish(j->shards, size, &err))) {
-        errno = 0;
         err_prefix(&err, "%s", input_name(o->in.path));
         die_err(&err);
     }
     cache_trace_warn(&o->in, reqs_totals(r), o->common.quiet);
-    reqs_close(r);
+    ahead_close(a);
 }
 
 static void merge_files(const struct options *o, struct curve *c, char **file, int n) {
