@@ -24,7 +24,7 @@ static int tells_prefixes(const struct blocks *b) {
     return 1;
 }
 
-/* A prefix is the prefix before it and one block more. Returns how many there are; 0 is too many. */
+/* A prefix is the one before it and one block more. Returns how many there are; 0: too many. */
 static uint32_t number_prefixes(struct radix *t, const struct blocks *b) {
     struct idmap *map = idmap_new();
     uint32_t count = 0;

@@ -50,7 +50,7 @@ struct sim_ops {
     void *(*create)(const struct sim_setup *s, struct err *err);
     /* Requests [from, to), which follow those of the call before. hit[i] becomes the blocks of
      * the prefix that request from + i hit, held[i] how many of its accesses found their block
-     * (the hits of the flat block stream). */
+     * (the hits of the flat block stream; the same as hit under an engine's semantics). */
     void (*run)(void *sim, int64_t from, int64_t to, uint32_t *hit, uint32_t *held);
     /* Is the block in the cache now? */
     int (*holds)(const void *sim, uint32_t id);

@@ -118,7 +118,7 @@ static void *create_slru(const struct sim_setup *s, struct err *err) {
     static const char *const keys[] = {"protected", NULL};
     struct radix *t = start(s, rank_slru, keys, err);
     if (t)
-        t->protect = (uint32_t)policy_param(s, "protected", 2, 1, UINT32_MAX, err);
+        t->protect = (uint32_t)policy_param(s, "protected", 2, 1, 1000000, err);
     return t;
 }
 

@@ -28,7 +28,7 @@ struct vllm {
     struct slot *slot;          /* [slots + 1], the last is the queue's two ends */
     uint32_t slots;
     uint32_t fresh;             /* slots from here on were never used; they precede the queue */
-    uint32_t spare;             /* partial block of the request before, at the very front; or none */
+    uint32_t spare;             /* slot of the last partial block, at the very front; or none */
     uint32_t *youngest;         /* [unique] slot, or none */
 };
 

@@ -307,7 +307,8 @@ def main():
     vllm_folder, sglang_folder, traces = sys.argv[1:]
     vllm = load_vllm(vllm_folder)
     sglang = load_sglang(sglang_folder)
-    print("trace", "semantics", "policy", "capacity_blocks", "hit_blocks", "fnv1a_of_hits", sep="\t")
+    print("trace", "semantics", "policy", "capacity_blocks", "hit_blocks", "fnv1a_of_hits",
+          sep="\t")
     for trace, block in TRACES:
         requests = list(read_trace(os.path.join(traces, trace)))
         for capacity in CAPACITIES[trace]:
