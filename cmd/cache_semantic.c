@@ -51,7 +51,7 @@ static const char *const policies[] = {"lru", "fifo", NULL};
 struct options {
     struct common common;
     struct cache_trace in;      /* only its path has a meaning here */
-    const char *thresholds, *sizes, *policies;
+    char *thresholds, *sizes, *policies;    /* lists, to be split in place */
     const char *labels, *lengths, *trace, *plot;
 };
 
@@ -90,22 +90,23 @@ static void parse(struct options *o, int argc, char **argv) {
 struct caches {
     struct semantic_config config[SEMANTIC_MOST];
     int n;
+    double threshold[SEMANTIC_MOST];
+    int thresholds;
+    char **list;                /* the one being read */
 };
 
-struct thresholds {
-    double value[SEMANTIC_MOST];
-    int n;
-};
-
-static void add_threshold(struct thresholds *t, double value) {
-    if (t->n == SEMANTIC_MOST)
+static void add_threshold(struct caches *c, double value) {
+    if (c->thresholds == SEMANTIC_MOST)
         usage_die("--threshold: more than %d of them", SEMANTIC_MOST);
-    t->value[t->n++] = value;
+    c->threshold[c->thresholds++] = value;
 }
 
 /* FROM:TO:STEP with both ends. Steps are rounded to 12 digits: 0.85, not 0.8500000000000001. */
-static int add_sweep(struct thresholds *t, char *text) {
+static int add_sweep(struct caches *c, const char *range) {
+    char text[64];
     double from, to, step;
+    if (snprintf(text, sizeof text, "%s", range) >= (int)sizeof text)
+        return -1;
     char *second = strchr(text, ':');
     char *third = second ? strchr(second + 1, ':') : NULL;
     if (!third)
@@ -115,62 +116,59 @@ static int add_sweep(struct thresholds *t, char *text) {
         num_float(third + 1, 1e-6, 2, &step))
         return -1;
     for (int i = 0; from + i * step <= to + step * 1e-9; i++)
-        add_threshold(t, round((from + i * step) * 1e12) / 1e12);
+        add_threshold(c, round((from + i * step) * 1e12) / 1e12);
     return 0;
 }
 
-static struct thresholds find_thresholds(const char *list) {
-    struct thresholds t = {.n = 0};
-    char *text = mem_strdup(list);
+static void find_thresholds(struct caches *c, char *list) {
     int n;
-    char **part = arg_list(text, &n);
+    double value;
+    c->list = arg_list(list, &n);
     for (int i = 0; i < n; i++) {
-        double value;
-        char *word = mem_strdup(part[i]);
-        if (!num_float(word, -1, 1, &value))
-            add_threshold(&t, value);
-        else if (add_sweep(&t, word))
+        if (!num_float(c->list[i], -1, 1, &value))
+            add_threshold(c, value);
+        else if (add_sweep(c, c->list[i]))
             usage_die("--threshold: '%s': expected a cosine from -1 to 1, or FROM:TO:STEP",
-                      part[i]);
-        free(word);
+                      c->list[i]);
     }
-    free(part);
-    free(text);
-    return t;
+    free(c->list);
 }
 
-static void add_caches(struct caches *c, const struct thresholds *t, int64_t capacity,
-                       enum semantic_policy policy) {
-    for (int i = 0; i < t->n; i++) {
+static int find_policies(struct caches *c, char *list, enum semantic_policy *policy) {
+    int n;
+    c->list = arg_list(list, &n);
+    if (n > SEMANTIC_MOST)
+        usage_die("--policy: more than %d of them", SEMANTIC_MOST);
+    for (int i = 0; i < n; i++)
+        policy[i] = (enum semantic_policy)arg_choice("--policy", c->list[i], policies);
+    free(c->list);
+    return n;
+}
+
+static void add_caches(struct caches *c, int64_t capacity, enum semantic_policy policy) {
+    for (int i = 0; i < c->thresholds; i++) {
         if (c->n == SEMANTIC_MOST)
             usage_die("%d caches in a run at most: thresholds times sizes times policies",
                       SEMANTIC_MOST);
-        c->config[c->n++] = (struct semantic_config){t->value[i], capacity, policy};
+        c->config[c->n++] = (struct semantic_config){c->threshold[i], capacity, policy};
     }
 }
 
 /* Every size under every policy; without a limit no entry leaves and there is no policy. */
 static void find_caches(const struct options *o, struct caches *c) {
-    struct thresholds t = find_thresholds(o->thresholds);
-    char *size_text = mem_strdup(o->sizes);
-    char *policy_text = mem_strdup(o->policies);
-    int sizes, named;
-    char **size = arg_list(size_text, &sizes);
-    char **policy = arg_list(policy_text, &named);
+    enum semantic_policy policy[SEMANTIC_MOST];
+    int sizes;
+    find_thresholds(c, o->thresholds);
+    int n = find_policies(c, o->policies, policy);
+    c->list = arg_list(o->sizes, &sizes);
     for (int i = 0; i < sizes; i++) {
         int64_t capacity = 0;
-        if (strcmp(size[i], "inf") && num_size(size[i], 1, INT64_MAX, &capacity))
-            usage_die("--size: '%s': expected entries (1000, 64Ki) or inf", size[i]);
-        for (int k = 0; k < named; k++) {
-            int p = arg_choice("--policy", policy[k], policies);
-            if (capacity || k == 0)
-                add_caches(c, &t, capacity, (enum semantic_policy)p);
-        }
+        if (strcmp(c->list[i], "inf") && num_size(c->list[i], 1, INT64_MAX, &capacity))
+            usage_die("--size: '%s': expected entries (1000, 64Ki) or inf", c->list[i]);
+        for (int k = 0; k < (capacity ? n : 1); k++)
+            add_caches(c, capacity, policy[k]);
     }
-    free(size);
-    free(policy);
-    free(size_text);
-    free(policy_text);
+    free(c->list);
 }
 
 /* ---- what is known of each question ----------------------------------------------------- */
@@ -180,31 +178,33 @@ struct known {
     int64_t n;
     uint32_t *label;            /* [n] or NULL */
     int64_t *tokens;            /* [n] or NULL */
+    struct buf text;            /* of the file, while it is read, */
+    char **line;                /* and its lines */
 };
 
-/* The lines of a text in place, without their ends; a last line needs none. */
-static char **split_lines(struct buf *text, int64_t *n) {
-    char **line = NULL;
-    char *end = text->data + text->len;
-    *n = 0;
-    for (char *p = text->data; p && p < end;) {
+/* Reads a file and finds its lines, without their ends; a last line needs none. */
+static void read_lines(const char *path, struct known *k) {
+    struct err err;
+    k->path = path;
+    if (read_all(path, &k->text, &err))
+        die_err(&err);
+    char *end = k->text.data + k->text.len;
+    for (char *p = k->text.data; p < end;) {
         char *stop = memchr(p, '\n', (size_t)(end - p));
         stop = stop ? stop : end;
-        if ((*n & (*n - 1)) == 0)
-            line = mem_grow(line, *n ? (size_t)*n * 2 : 1, sizeof *line);
-        line[(*n)++] = p;
+        if ((k->n & (k->n - 1)) == 0)
+            k->line = mem_grow(k->line, k->n ? (size_t)k->n * 2 : 1, sizeof *k->line);
+        k->line[k->n++] = p;
         *stop = '\0';
         if (stop > p && stop[-1] == '\r')
             stop[-1] = '\0';
         p = stop + 1;
     }
-    return line;
 }
 
-static void read_lines(const char *path, struct buf *text) {
-    struct err err;
-    if (read_all(path, text, &err))
-        die_err(&err);
+static void free_lines(struct known *k) {
+    free(k->line);
+    buf_free(&k->text);
 }
 
 struct labelled {
@@ -218,14 +218,11 @@ static int compare_labels(const void *a, const void *b) {
 
 /* Labels become numbers: equal texts are neighbours once sorted. */
 static void read_labels(const char *path, struct known *k) {
-    struct buf text = {0};
-    read_lines(path, &text);
-    char **line = split_lines(&text, &k->n);
+    read_lines(path, k);
     struct labelled *l = mem_array((size_t)k->n, sizeof *l);
-    k->path = path;
     k->label = mem_array((size_t)k->n, sizeof *k->label);
     for (int64_t i = 0; i < k->n; i++)
-        l[i] = (struct labelled){line[i], i};
+        l[i] = (struct labelled){k->line[i], i};
     qsort(l, (size_t)k->n, sizeof *l, compare_labels);
     uint32_t number = 0;
     for (int64_t i = 0; i < k->n; i++) {
@@ -233,22 +230,17 @@ static void read_labels(const char *path, struct known *k) {
         k->label[l[i].row] = number;
     }
     free(l);
-    free(line);
-    buf_free(&text);
+    free_lines(k);
 }
 
 static void read_lengths(const char *path, struct known *k) {
-    struct buf text = {0};
-    read_lines(path, &text);
-    char **line = split_lines(&text, &k->n);
-    k->path = path;
+    read_lines(path, k);
     k->tokens = mem_array((size_t)k->n, sizeof *k->tokens);
     for (int64_t i = 0; i < k->n; i++)
-        if (num_int(line[i], 0, INT32_MAX, &k->tokens[i]))
+        if (num_int(k->line[i], 0, INT32_MAX, &k->tokens[i]))
             die("%s: line %lld: expected a number of tokens, found '%.40s'", input_name(path),
-                (long long)i + 1, line[i]);
-    free(line);
-    buf_free(&text);
+                (long long)i + 1, k->line[i]);
+    free_lines(k);
 }
 
 /* A hit spares the prefill and the decoding of its request. */
@@ -261,16 +253,20 @@ static void read_trace(const char *path, struct known *k) {
         die_err(&err);
     k->path = path;
     while ((rc = reqs_next(r, &q, &err)) == 1) {
-        if (q.input_tokens == REQS_UNKNOWN && q.output_tokens == REQS_UNKNOWN)
-            die("%s: line %lld: a request without lengths", input_name(path), (long long)q.line);
+        if (q.input_tokens == REQS_UNKNOWN && q.output_tokens == REQS_UNKNOWN) {
+            err_set(&err, "%s: line %lld: expected a request with its lengths, found none",
+                    input_name(path), (long long)q.line);
+            rc = -1;
+            break;
+        }
         if ((k->n & (k->n - 1)) == 0)
             k->tokens = mem_grow(k->tokens, k->n ? (size_t)k->n * 2 : 1, sizeof *k->tokens);
         k->tokens[k->n++] = (q.input_tokens > 0 ? q.input_tokens : 0) +
                             (q.output_tokens > 0 ? q.output_tokens : 0);
     }
-    if (rc < 0)
-        die_err(&err);
     reqs_close(r);
+    if (rc < 0)
+        die("%s", err.text);
 }
 
 /* There must be one entry for each of `rows` rows so far, and no more at the end. */
@@ -480,7 +476,10 @@ static void draw(const struct replay *r) {
 }
 
 int cache_semantic(int argc, char **argv) {
-    struct options o = {.thresholds = "0.5:1:0.05", .sizes = "inf", .policies = "lru"};
+    static char sweep[] = "0.5:1:0.05";
+    static char no_limit[] = "inf";
+    static char lru[] = "lru";
+    struct options o = {.thresholds = sweep, .sizes = no_limit, .policies = lru};
     struct caches caches = {.n = 0};
     parse(&o, argc, argv);
     find_caches(&o, &caches);

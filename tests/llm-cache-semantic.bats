@@ -89,6 +89,8 @@ hit_ratio entries evicted_entries mean_similarity undefined_rows" ]
     run -0 "$CACHE" semantic --threshold 1 --trace "$T/trace" "$T/e.npy"
     [ "$(column tokens)" = 303 ]
     [ "$(column hit_tokens)" = 202 ]
+    printf '7\n8\n' >"$T/stream"
+    fails 1 "stream: line 1: expected a request with its lengths" --trace "$T/stream" "$T/e.npy"
 }
 
 @test "semantic: arrays back to back, compressed, from a pipe, with --json" {

@@ -15,16 +15,16 @@
  *
  * What a cache holds depends on its threshold, size and policy, so that nothing can be concluded
  * from one about another; but the products of embeddings are the same for all and are computed
- * once. n queries of which all are stored take n^2 width multiply-adds in float (OpenBLAS) less
- * half, whatever the number of caches; what is nearest and whether it is near enough is then
- * decided in double precision wherever float could err. Results depend neither on the number of
- * threads nor on the processor, nor on how rows are split over calls.
+ * once: n queries that are all stored take n^2 width / 2 multiply-adds in float (OpenBLAS),
+ * whatever the number of caches. What is nearest, and whether it is near enough, is then decided
+ * in double precision wherever float could err. Results depend neither on the number of threads
+ * nor on the processor, nor on how rows are split over calls.
  *
  * The cosine of a and b is sum(a_i b_i) / sqrt(sum(a_i^2) sum(b_i^2)) in double precision over
  * the float numbers, at most 1: exactly 1 for equal rows.
  *
- * Memory: 4 width + 36 + 8 per cache bytes for an entry that any cache holds, and a buffer of at
- * most 64 MiB or 64 bytes an entry.
+ * Memory: for an entry that any cache holds 4 width + 36 bytes and 8 for each cache, with room to
+ * grow by half; and a buffer of 64 MiB or 64 bytes an entry, whichever is more.
  */
 #ifndef SEMANTIC_H
 #define SEMANTIC_H
