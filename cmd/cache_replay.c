@@ -16,7 +16,7 @@ enum {
     OPT_WINDOW, OPT_PLOT, OPT_SEED
 };
 
-static const char *const usage[] = {
+static const char *usage[] = {
     "usage: llm-cache replay --policy LIST --size LIST [OPTION]... [TRACE]\n"
     "Replays a trace through every policy at every size; a row each.\n\n"
     "Caches\n"
@@ -40,7 +40,19 @@ static const char *const usage[] = {
     "  -t, --threads N        (default: one per core)\n"
     "  -q, --quiet            no progress, no warnings\n"
     "  -h, --help             -V, --version\n",
+    NULL,                       /* the policies */
     NULL};
+
+/* What the policies themselves say, semantics by semantics. */
+static void describe_policies(void) {
+    static struct buf text;
+    for (int s = 0; sim_semantics_names()[s]; s++) {
+        buf_printf(&text, "Policies, %s semantics\n", sim_semantics_names()[s]);
+        for (const struct sim_ops *const *p = sim_list((enum sim_semantics)s); *p; p++)
+            buf_printf(&text, "  %-11s %s\n", (*p)->name, (*p)->words);
+    }
+    usage[sizeof usage / sizeof *usage - 2] = text.data;
+}
 
 static void parse(struct replay_command *o, int argc, char **argv) {
     static const struct option longs[] = {
@@ -58,6 +70,7 @@ static void parse(struct replay_command *o, int argc, char **argv) {
         {NULL, 0, NULL, 0}};
     static const char *const by[] = {"all", "session", "time", "position", "lifetime", NULL};
     int c;
+    describe_policies();
     while ((c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1) {
         if (common_option(c, optarg, &o->common, usage) || cache_trace_option(c, optarg, &o->in) ||
             cache_model_option(c, optarg, &o->model))
@@ -79,7 +92,7 @@ static void parse(struct replay_command *o, int argc, char **argv) {
         }
     }
     if (!o->policies)
-        usage_die("no --policy: %s", "lru, for example, or all");
+        usage_die("no --policy: lru, for example, or all");
     if (o->plot)
         plot_check(o->plot);
     if (o->plot && o->by != REPLAY_ALL)
@@ -151,6 +164,10 @@ static struct axes find_axes(const struct replay_command *o, const struct blocks
     struct axes a = {0};
     if (o->sizes)
         a.size = cache_sizes("--size", o->sizes, b, &o->model, &a.sizes);
+    /* Engines keep blocks of the output too: where all input fits, so do they. */
+    for (int i = 0; i < a.sizes && o->semantics != SIM_PLAIN; i++)
+        if (a.size[i] == b->unique)
+            a.size[i] += b->output_tokens / b->block_tokens + b->requests;
     if (o->ttls) {
         char **part = arg_list(o->ttls, &a.ttls);
         a.ttl = mem_array((size_t)a.ttls, sizeof *a.ttl);
@@ -210,6 +227,15 @@ static int show_progress(void *arg, int64_t done, int64_t total) {
     return 0;
 }
 
+static void warn_refused(const struct replay_command *o, const struct replay_list *jobs,
+                         const struct replay_result *res) {
+    for (int i = 0; i < jobs->n && !o->common.quiet; i++)
+        if (res[i].counts.refused)
+            warn("%s with %lld blocks: %lld requests need more than that and were refused",
+                 jobs->label[i], (long long)jobs->job[i].setup.capacity,
+                 (long long)res[i].counts.refused);
+}
+
 static struct replay_result *run(const struct replay_command *o, struct blocks *b,
                                  const struct replay_list *jobs) {
     struct progress bar;
@@ -223,7 +249,8 @@ static struct replay_result *run(const struct replay_command *o, struct blocks *
     progress_end(&bar);
     par_free(opt.par);
     if (!res)
-        die_err(&e);
+        usage_die("--policy: %s", e.text);
+    warn_refused(o, jobs, res);
     return res;
 }
 

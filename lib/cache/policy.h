@@ -89,12 +89,21 @@ int policy_params_known(const struct sim_setup *s, const char *const *keys, stru
         } \
     }
 
-#define POLICY_OPS(NAME, TEXT, WORDS, RUN) \
-    static int holds_block(const void *sim, uint32_t id) { \
-        return holds(sim, id); \
+/* mark and counts of any simulator that begins with a struct policy and has a function holds. */
+#define POLICY_VIEWS \
+    static void mark(const void *sim, unsigned char *in) { \
+        uint32_t n = ((const struct policy *)sim)->blocks->unique; \
+        for (uint32_t id = 0; id < n; id++) \
+            in[id] = holds(sim, id) != 0; \
     } \
     static const struct sim_counts *get_counts(const void *sim) { \
         return &((const struct policy *)sim)->counts; \
+    }
+
+#define POLICY_OPS(NAME, TEXT, WORDS, RUN) \
+    POLICY_VIEWS \
+    static int holds_block(const void *sim, uint32_t id) { \
+        return holds(sim, id); \
     } \
     static void free_policy(void *sim) { \
         if (!sim) \
@@ -105,7 +114,7 @@ int policy_params_known(const struct sim_setup *s, const char *const *keys, stru
     } \
     const struct sim_ops policy_##NAME = { \
         .name = TEXT, .words = WORDS, .create = create, .run = RUN, .holds = holds_block, \
-        .counts = get_counts, .free = free_policy};
+        .mark = mark, .counts = get_counts, .free = free_policy};
 
 #define POLICY_DEFINE(NAME, TEXT, WORDS) \
     POLICY_LOOP(NAME) \

@@ -16,7 +16,7 @@ struct lrutail {
     int64_t tail_request;       /* the one that use belongs to */
 };
 
-static int holds_block(const void *sim, uint32_t id) {
+static int holds(const void *sim, uint32_t id) {
     const struct lrutail *l = sim;
     return l->last[id] != 0;
 }
@@ -72,9 +72,7 @@ static void run(void *sim, int64_t from, int64_t to, uint32_t *hit, uint32_t *he
         run_request(sim, r, &hit[r - from], &held[r - from]);
 }
 
-static const struct sim_counts *get_counts(const void *sim) {
-    return &((const struct policy *)sim)->counts;
-}
+POLICY_VIEWS
 
 static void *create(const struct sim_setup *s, struct err *err) {
     if (policy_params_known(s, NULL, err))
@@ -96,5 +94,5 @@ static void free_lrutail(void *sim) {
 
 const struct sim_ops policy_lrutail = {
     .name = "lru-tail", .words = "lru; of a request's blocks the last leaves first (vLLM's order)",
-    .create = create, .run = run, .holds = holds_block, .counts = get_counts,
+    .create = create, .run = run, .holds = holds, .mark = mark, .counts = get_counts,
     .free = free_lrutail};

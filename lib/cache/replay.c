@@ -128,6 +128,7 @@ static void count(const struct run *u, struct replay_result *res, int64_t from, 
 static void subtract_counts(struct sim_counts *c, const struct sim_counts *before) {
     c->inserted -= before->inserted;
     c->evicted -= before->evicted;
+    c->refused -= before->refused;
     for (int i = 0; i < SIM_LIVES; i++)
         c->life[i] -= before->life[i];
 }
@@ -136,15 +137,16 @@ static void subtract_counts(struct sim_counts *c, const struct sim_counts *befor
 static void count_orphans(const struct run *u, const struct sim_ops *ops, const void *sim,
                           struct replay_result *res) {
     const struct blocks *b = u->b;
-    unsigned char *reached = mem_array(b->unique, 1);
+    unsigned char *in = mem_array(b->unique, 1);        /* then: within reach */
+    ops->mark(sim, in);
     for (uint32_t id = 0; id < b->unique; id++) {
-        if (!ops->holds(sim, id))
+        if (!in[id])
             continue;
-        reached[id] = b->parent[id] == BLOCKS_NONE || reached[b->parent[id]];
+        in[id] = b->parent[id] == BLOCKS_NONE || in[b->parent[id]];
         res->blocks_at_end++;
-        res->orphans_at_end += !reached[id];
+        res->orphans_at_end += !in[id];
     }
-    free(reached);
+    free(in);
 }
 
 /* ---- running ---------------------------------------------------------------------------- */

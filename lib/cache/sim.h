@@ -52,8 +52,9 @@ struct sim_ops {
      * the prefix that request from + i hit, held[i] how many of its accesses found their block
      * (the hits of the flat block stream; the same as hit under an engine's semantics). */
     void (*run)(void *sim, int64_t from, int64_t to, uint32_t *hit, uint32_t *held);
-    /* Is the block in the cache now? */
+    /* Is the block in the cache now? And in[id] becomes 1 for all that are, else 0: [unique]. */
     int (*holds)(const void *sim, uint32_t id);
+    void (*mark)(const void *sim, unsigned char *in);
     const struct sim_counts *(*counts)(const void *sim);
     void (*free)(void *sim);
 };

@@ -46,9 +46,7 @@ static int holds(const void *sim, uint32_t id) {
     return radix_holds(sim, id);
 }
 
-static const struct sim_counts *get_counts(const void *sim) {
-    return &((const struct radix *)sim)->p.counts;
-}
+POLICY_VIEWS
 
 static void free_sglang(void *sim) {
     if (sim)
@@ -106,7 +104,7 @@ static uint64_t rank_slru(const struct radix *t, const struct radix_node *n) {
 #define SGLANG_ROW(NAME, WORDS) \
     const struct sim_ops policy_sglang_##NAME = { \
         .name = #NAME, .words = WORDS, .create = create_##NAME, .run = run, .holds = holds, \
-        .counts = get_counts, .free = free_sglang};
+        .mark = mark, .counts = get_counts, .free = free_sglang};
 
 SGLANG_DEFINE(lru, "the least recently used leaf leaves")
 SGLANG_DEFINE(lfu, "the leaf that the fewest requests used, of these the least recently used")

@@ -155,9 +155,7 @@ static int holds(const void *sim, uint32_t id) {
     return ((const struct vllm *)sim)->youngest[id] != ENGINE_NONE;
 }
 
-static const struct sim_counts *get_counts(const void *sim) {
-    return &((const struct policy *)sim)->counts;
-}
+POLICY_VIEWS
 
 static void *create(const struct sim_setup *s, struct err *err) {
     uint32_t slots = engine_slots(s, err);
@@ -187,4 +185,5 @@ static void free_vllm(void *sim) {
 
 const struct sim_ops policy_vllm_lru = {
     .name = "lru", .words = "vLLM's queue: least recently freed, a request's last block first",
-    .create = create, .run = run, .holds = holds, .counts = get_counts, .free = free_vllm};
+    .create = create, .run = run, .holds = holds, .mark = mark, .counts = get_counts,
+    .free = free_vllm};
