@@ -155,8 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct reading b = read_all(path, &lax, INT64_MAX);
     NEED(a.opened == b.opened);
     NEED(a.records <= b.records);
-    /* What was read before the first broken line is the same; without one, all is. Requests of
-     * events end where the log does, hence differ. */
+    /* Without a broken line both are the same; with one, all that came before it is. */
     if (a.rc == 0)
         NEED(b.rc == 0 && b.bad == 0 && a.records == b.records && a.sum == b.sum);
     if (b.opened && a.rc < 0 && b.rc == 0)
