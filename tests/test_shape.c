@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/shape/arch.h"
 #include "tests/check.h"
 
 /* ---- a GGUF writer for headers ---------------------------------------------------------- */
@@ -132,6 +133,7 @@ struct spec {
     int d_ff;                   /* feed_forward_length */
     int experts, top_k, d_expert, d_shared;
     int tied, qk_norm, bias, post_norms;
+    int dense;                  /* so many first layers have no experts */
     int single;                 /* one tensor an expert */
     int type;                   /* of the matrices */
     int window;
@@ -161,7 +163,7 @@ static void put_block(struct head *h, const struct spec *m, int i) {
         tensor(h, F32, d, 0, 0, "blk.%d.post_ffw_norm.weight", i);
     }
     tensor(h, F32, d, 0, 0, "blk.%d.ffn_norm.weight", i);
-    if (!m->experts) {
+    if (!m->experts || i < m->dense) {
         tensor(h, m->type, d, m->d_ff, 0, "blk.%d.ffn_gate.weight", i);
         tensor(h, m->type, d, m->d_ff, 0, "blk.%d.ffn_up.weight", i);
         tensor(h, m->type, m->d_ff, d, 0, "blk.%d.ffn_down.weight", i);
@@ -209,6 +211,8 @@ static void put_model(struct head *h, const struct spec *m) {
     }
     if (m->d_shared)
         put_u32(h, "expert_shared_feed_forward_length", (uint32_t)m->d_shared);
+    if (m->dense)
+        put_u32(h, "leading_dense_block_count", (uint32_t)m->dense);
     if (m->window)
         put_u32(h, "attention.sliding_window", (uint32_t)m->window);
     tensor(h, m->type, m->d, m->vocab, 0, "token_embd.weight");
@@ -568,6 +572,102 @@ static void draft_layers(void) {
     shape_free(whole);
 }
 
+/* ---- architectures that are counted only ------------------------------------------------ */
+
+static const struct spec small_mixed = {
+    .arch = "glm4moe", .layers = 3, .d = 64, .vocab = 96, .heads = 4, .kv_heads = 1, .dk = 24,
+    .d_ff = 96, .experts = 4, .top_k = 2, .d_expert = 32, .dense = 1, .type = F16};
+
+/* The same header for counting; running it is refused. */
+static struct shape *counted(struct head *h, const struct spec *m) {
+    struct err e = {{0}};
+    put_model(h, m);
+    struct gguf *g = open_head(h, &e);
+    struct shape *s = g ? shape_count_gguf(g, &e) : NULL;
+    CHECK(s);
+    if (!s)
+        printf("# %s\n", e.text);
+    CHECK(g && !shape_from_gguf(g, &e) && strstr(e.text, "gemma3; found"));
+    gguf_close(g);
+    return s;
+}
+
+static void dense_then_experts(void) {
+    struct head h = {.arch = "glm4moe"};
+    put_u32(&h, "expert_shared_count", 2);
+    struct shape *s = counted(&h, &small_mixed);
+    CHECK_INT(s->layer[0].d_ff, 96);
+    CHECK_INT(s->layer[0].experts, 0);
+    CHECK_INT(s->layer[0].d_shared, 0);
+    CHECK_INT(s->layer[2].d_ff, 0);
+    CHECK_INT(s->layer[2].experts, 4);
+    CHECK_INT(s->layer[2].d_expert, 32);
+    CHECK_INT(s->layer[2].d_shared, 64);
+    CHECK_NEAR(shape_kv_bytes(s, 16), 3 * 2 * 24 * 2, 0);
+    shape_free(s);
+}
+
+/* One head of 24 in the file, which is the latent of 16 with the rotary key of 8; four heads of 12
+ * and 10 when expanded. */
+static void latent_header(void) {
+    struct spec m = small_mixed;
+    m.arch = "deepseek2";
+    struct head h = {.arch = m.arch};
+    put_u32(&h, "attention.kv_lora_rank", 16);
+    put_u32(&h, "attention.q_lora_rank", 20);
+    put_u32(&h, "attention.key_length_mla", 12);
+    put_u32(&h, "attention.value_length_mla", 10);
+    put_u32(&h, "rope.dimension_count", 8);
+    struct shape *s = counted(&h, &m);
+    CHECK_INT(s->layer[1].kv_heads, 4);
+    CHECK_INT(s->layer[1].dk, 12);
+    CHECK_INT(s->layer[1].dv, 10);
+    CHECK_INT(s->layer[1].kv_latent, 16);
+    CHECK_INT(s->layer[1].q_latent, 20);
+    CHECK_INT(s->layer[1].rope_dims, 8);
+    CHECK_NEAR(shape_kv_bytes(s, 16), 3 * (16 + 8) * 2, 0);
+    shape_free(s);
+
+    /* Older files: all heads, and no keys of their own. */
+    struct head old = {.arch = m.arch};
+    m.kv_heads = 4;
+    put_u32(&old, "attention.kv_lora_rank", 16);
+    put_u32(&old, "rope.dimension_count", 8);
+    s = counted(&old, &m);
+    CHECK_INT(s->layer[1].dk, 24);
+    CHECK_INT(s->layer[1].q_latent, 0);
+    CHECK_NEAR(shape_kv_bytes(s, 16), 3 * (16 + 8) * 2, 0);
+    shape_free(s);
+}
+
+static void counted_windows(const char *arch, int experts, int first, int second) {
+    struct spec m = small_moe;
+    m.arch = arch;
+    m.experts = experts;
+    m.window = 8;
+    m.d_expert = 32;
+    struct head h = {.arch = arch};
+    struct shape *s = counted(&h, &m);
+    CHECK_INT(s->layer[0].window, first);
+    CHECK_INT(s->layer[1].window, second);
+    CHECK_INT(s->layer[2].window, first);
+    CHECK_INT(s->layer[1].d_expert, experts ? 32 : 0);
+    CHECK_INT(s->layer[1].d_ff, experts ? 0 : 96);
+    shape_free(s);
+}
+
+/* Granite's experts are as wide as feed_forward_length says, however many are used. */
+static void granite(void) {
+    struct spec m = small_moe;
+    m.arch = "granitemoe";
+    m.d_shared = 64;
+    struct head h = {.arch = m.arch};
+    struct shape *s = counted(&h, &m);
+    CHECK_INT(s->layer[0].d_expert, 96);
+    CHECK_INT(s->layer[0].d_shared, 64);
+    shape_free(s);
+}
+
 /* ---- arithmetic ------------------------------------------------------------------------- */
 
 #define TINY "examples/models/tiny-moe-f16.gguf"
@@ -744,6 +844,18 @@ static void unknown_architecture(void) {
     one_fails(&none, "found none");
 }
 
+static void unknown_to_count(void) {
+    struct spec m = small;
+    m.arch = "mamba";
+    struct head h = {0};
+    struct err e = {{0}};
+    put_model(&h, &m);
+    struct gguf *g = open_head(&h, &e);
+    CHECK(g && !shape_count_gguf(g, &e) && strstr(e.text, "gemma3, deepseek2, ") &&
+          strstr(e.text, "phi3; found mamba"));
+    gguf_close(g);
+}
+
 static void heads_of_a_layer(void) {
     struct head h = {.arch = "llama", .without = "attention.head_count"};
     put_model(&h, &small);
@@ -852,6 +964,12 @@ int main(void) {
     RUN(rope_scaling);
     RUN(layer_arrays);
     RUN(draft_layers);
+    RUN(dense_then_experts);
+    RUN(latent_header);
+    RUN_NAMED("windows of gpt-oss", counted_windows("gpt-oss", 4, 8, 0));
+    RUN_NAMED("windows of gemma2", counted_windows("gemma2", 0, 8, 0));
+    RUN_NAMED("windows of phi3", counted_windows("phi3", 0, 8, 8));
+    RUN(granite);
     RUN(tiny_flops);
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         char name[128];
@@ -859,6 +977,7 @@ int main(void) {
         RUN_NAMED(name, lie(&lies[i]));
     }
     RUN(unknown_architecture);
+    RUN(unknown_to_count);
     RUN(heads_of_a_layer);
     RUN(tensors_that_disagree);
     RUN(vocabulary_that_disagrees);

@@ -14,28 +14,41 @@
 #include "lib/base/mem.h"
 
 static const struct arch table[] = {
-    {"llama", arch_llama},
-    {"qwen2", arch_qwen2},
-    {"qwen3", arch_qwen3},
-    {"qwen2moe", arch_qwen2moe},
-    {"qwen3moe", arch_qwen3moe},
-    {"olmoe", arch_olmoe},
-    {"gemma3", arch_gemma3},
+    {"llama", arch_llama, 0},
+    {"qwen2", arch_qwen2, 0},
+    {"qwen3", arch_qwen3, 0},
+    {"qwen2moe", arch_qwen2moe, 0},
+    {"qwen3moe", arch_qwen3moe, 0},
+    {"olmoe", arch_olmoe, 0},
+    {"gemma3", arch_gemma3, 0},
+    {"deepseek2", arch_deepseek2, 1},
+    {"glm4moe", arch_glm4moe, 1},
+    {"gpt-oss", arch_gptoss, 1},
+    {"gemma2", arch_gemma2, 1},
+    {"granite", arch_granite, 1},
+    {"granitemoe", arch_granitemoe, 1},
+    {"phi3", arch_phi3, 1},
 };
 #define ARCHS (sizeof table / sizeof *table)
 
-const struct arch *arch_find(const char *name) {
+const struct arch *arch_find(const char *name, int counted) {
     for (size_t i = 0; i < ARCHS; i++)
-        if (!strcmp(table[i].name, name))
+        if (!strcmp(table[i].name, name) && table[i].counted <= counted)
             return &table[i];
     return NULL;
 }
 
-const char *const *shape_archs(void) {
-    static const char *names[ARCHS + 1];
+const char *const *arch_names(int counted) {
+    static const char *names[2][ARCHS + 1];
+    size_t n = 0;
     for (size_t i = 0; i < ARCHS; i++)
-        names[i] = table[i].name;
-    return names;
+        if (table[i].counted <= counted)
+            names[counted][n++] = table[i].name;
+    return names[counted];
+}
+
+const char *const *shape_archs(void) {
+    return arch_names(0);
 }
 
 /* ---- one key ---------------------------------------------------------------------------- */

@@ -35,9 +35,14 @@ struct arch_reader {
 struct arch {
     const char *name;
     void (*read)(struct arch_reader *r);
+    int counted;                /* its costs are counted (arch_counted.c), it cannot be run */
 };
-/* The row of an architecture, or NULL. */
-const struct arch *arch_find(const char *name);
+/* The row of an architecture, or NULL; one that is only counted where `counted` allows it. */
+const struct arch *arch_find(const char *name, int counted);
+/* Names of the rows, without or with those that are only counted; NULL-terminated. */
+const char *const *arch_names(int counted);
+/* shape_from_gguf, for architectures that are only counted too. */
+struct shape *shape_count_gguf(const struct gguf *g, struct err *err);
 
 /* Which elements of a head the rotary embedding pairs. */
 enum arch_rope_pairs { ARCH_NORM, ARCH_NEOX };
@@ -91,6 +96,14 @@ void arch_qwen2moe(struct arch_reader *r);
 void arch_qwen3moe(struct arch_reader *r);
 void arch_olmoe(struct arch_reader *r);
 void arch_gemma3(struct arch_reader *r);
+/* Only counted: */
+void arch_deepseek2(struct arch_reader *r);
+void arch_glm4moe(struct arch_reader *r);
+void arch_gptoss(struct arch_reader *r);
+void arch_gemma2(struct arch_reader *r);
+void arch_granite(struct arch_reader *r);
+void arch_granitemoe(struct arch_reader *r);
+void arch_phi3(struct arch_reader *r);
 
 /* ---- counts ----------------------------------------------------------------------------- */
 

@@ -27,14 +27,14 @@ static void set_name(struct shape *s, const struct gguf *g) {
         s->name[n - 5] = '\0';
 }
 
-static int set_arch(struct shape *s, const struct gguf *g, struct err *err) {
+static int set_arch(struct shape *s, const struct gguf *g, int counted, struct err *err) {
     const char *name = gguf_str(g, "general.architecture", "");
-    if (arch_find(name)) {
+    if (arch_find(name, counted)) {
         snprintf(s->arch, sizeof s->arch, "%s", name);
         return 0;
     }
     char known[512] = "";
-    for (const char *const *a = shape_archs(); *a; a++) {
+    for (const char *const *a = arch_names(counted); *a; a++) {
         size_t n = strlen(known);
         snprintf(known + n, sizeof known - n, "%s%s", n ? ", " : "", *a);
     }
@@ -125,15 +125,15 @@ static void check_products(struct arch_reader *r) {
     }
 }
 
-struct shape *shape_from_gguf(const struct gguf *g, struct err *err) {
+static struct shape *read_gguf(const struct gguf *g, int counted, struct err *err) {
     struct shape *s = mem_alloc(sizeof *s);
     struct arch_reader r = {.g = g, .s = s, .err = err};
     set_name(s, g);
-    if (set_arch(s, g, err) < 0)
+    if (set_arch(s, g, counted, err) < 0)
         goto fail;
     read_common(&r);
     if (!r.failed)
-        arch_find(s->arch)->read(&r);
+        arch_find(s->arch, counted)->read(&r);
     if (!r.failed)
         check_products(&r);
     if (r.failed || shape_count(s, g, r.blocks, err) < 0)
@@ -142,6 +142,14 @@ struct shape *shape_from_gguf(const struct gguf *g, struct err *err) {
 fail:
     shape_free(s);
     return NULL;
+}
+
+struct shape *shape_from_gguf(const struct gguf *g, struct err *err) {
+    return read_gguf(g, 0, err);
+}
+
+struct shape *shape_count_gguf(const struct gguf *g, struct err *err) {
+    return read_gguf(g, 1, err);
 }
 
 void shape_free(struct shape *s) {

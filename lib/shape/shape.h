@@ -89,7 +89,8 @@ void shape_free(struct shape *s);
 
 /* The shape that `spec` says, for counting, not for running (no rope, norms' epsilon or scales
  * unless it is a GGUF):
- *   a GGUF file of an architecture of shape_archs
+ *   a GGUF file of an architecture of shape_archs, or of DeepSeek-V2 and -V3, GLM-4.5, gpt-oss,
+ *   Gemma 2, Granite and Phi-3, which can be counted but not run
  *   config.json of Hugging Face transformers, or the folder that holds one
  *   a run trace, plain or zstd (llm-trace(5)): the shape in its first line
  *   numbers: "layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336" (see shape_numbers.c)

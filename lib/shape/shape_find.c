@@ -12,6 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/format/gguf.h"
 #include "lib/format/zio.h"
+#include "lib/shape/arch.h"
 #include "lib/shape/fields.h"
 #include "lib/shape/shape_build.h"
 
@@ -37,7 +38,7 @@ static int read_on(struct zio *z, struct buf *text, int whole, struct err *err) 
     return 0;
 }
 
-/* Is the first line a run record? Another record of a trace is an error of its own. */
+/* Is the first line a run record? */
 static int is_run(const char *line, size_t len) {
     cJSON *doc = cJSON_ParseWithLength(line, len);
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(doc, "type"));
@@ -77,7 +78,7 @@ static int is_gguf(const char *path) {
 
 static struct shape *from_gguf(const char *path, struct err *err) {
     struct gguf *g = gguf_open(path, err);
-    struct shape *s = g ? shape_from_gguf(g, err) : NULL;
+    struct shape *s = g ? shape_count_gguf(g, err) : NULL;
     gguf_close(g);
     return s;
 }
