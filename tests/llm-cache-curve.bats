@@ -136,6 +136,17 @@ END
     [ "$(wc -l <"$T/out")" = 201 ]
 }
 
+@test "curve: reading ahead changes nothing" {
+    seq 1 100000 | awk '{ print $1 % 3000 }' >"$T/ids"
+    for f in "$TRACE" "$T/ids"; do
+        "$CACHE" curve -t 1 "$f" >"$T/one"
+        cmp "$T/one" <("$CACHE" curve <"$f")
+    done
+    printf '1\n2\nx\n' >>"$T/ids"
+    fails 1 "$T/ids:100003" "$T/ids"
+    fails 1 "$T/ids:100003" -t 1 "$T/ids"
+}
+
 @test "curve: consecutive pieces make exactly the whole" {
     for order in "" --tail-first --ttl; do
         split -n l/3 "$TRACE" "$T/part."

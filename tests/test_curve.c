@@ -654,7 +654,7 @@ static void sums(void) {
     points_free(&p);
 }
 
-/* ---- the simulators --------------------------------------------------------------------- */
+/* ---- the real traces --------------------------------------------------------------------- */
 
 static struct curve *curve_of(const struct blocks *b, enum curve_order order) {
     struct curve *c = curve_new(&(struct curve_options){.order = order,
@@ -720,6 +720,47 @@ static void equals_replay(const char *path, int sizes) {
     blocks_free(b);
 }
 
+/* Seeds and capacities are fixed, so this is no game of chance. */
+static void intervals_hold_on(const char *path, enum curve_order order, double rate) {
+    enum { SEEDS = 6, POINTS = 12 };
+    struct err err = {{0}};
+    struct reqs *r;
+    struct req q;
+    struct curve *c = curve_new(&(struct curve_options){.order = order});
+    int held = 0;
+    int tokens_held = 0;
+    if (!scratch_exists(path)) {
+        curve_free(c);
+        SKIP("the trace is not beside the project");
+    }
+    struct shards *s[SEEDS];
+    for (int i = 0; i < SEEDS; i++)
+        s[i] = shards_new(&(struct curve_options){.order = order}, rate, 0, (uint64_t)i + 1);
+    r = reqs_open(path, &(struct reqs_options){0}, &err);
+    while (reqs_next(r, &q, &err) == 1) {
+        CHECK_INT(curve_add(c, &q, &err), 0);
+        for (int i = 0; i < SEEDS; i++)
+            CHECK_INT(shards_add(s[i], &q, &err), 0);
+    }
+    CHECK_INT(curve_finish(c, reqs_block_tokens(r), &err), 0);
+    for (int i = 0; i < SEEDS; i++) {
+        CHECK_INT(shards_finish(s[i], reqs_block_tokens(r), &err), 0);
+        for (int k = 1; k <= POINTS; k++) {
+            uint64_t at = (uint64_t)curve_totals(c)->unique * (uint64_t)k / POINTS;
+            struct hits exact = hits_at(c, at);
+            struct shards_point p = sample_at(s[i], at);
+            held += p.block_low <= (double)exact.blocks && (double)exact.blocks <= p.block_high;
+            tokens_held += p.token_low <= (double)exact.tokens &&
+                           (double)exact.tokens <= p.token_high;
+        }
+        shards_free(s[i]);
+    }
+    CHECK(held >= SEEDS * POINTS * 85 / 100);
+    CHECK(tokens_held >= SEEDS * POINTS * 85 / 100);
+    reqs_close(r);
+    curve_free(c);
+}
+
 int main(void) {
     RUN(depths);
     RUN(great_depths);
@@ -745,6 +786,10 @@ int main(void) {
               equals_replay(TRACES "mooncake-conversation.jsonl", 50));
     RUN_NAMED("replay of agentic24-blk64 at 6 sizes",
               equals_replay(TRACES "agentic24-blk64.jsonl.zst", 6));
+    RUN_NAMED("sample: a tenth of mooncake-conversation",
+              intervals_hold_on(TRACES "mooncake-conversation.jsonl", CURVE_LRU, 0.1));
+    RUN_NAMED("sample: a fiftieth of agentic24-blk64",
+              intervals_hold_on(TRACES "agentic24-blk64.jsonl.zst", CURVE_TAIL, 0.02));
     scratch_remove();
     return check_done();
 }
