@@ -168,6 +168,18 @@ fails() {
     fails 1 "$T/gone: No such file" --labels "$T/gone" "$T/e.npy"
 }
 
+@test "semantic: the same bytes for any number of threads and any kernel of OpenBLAS" {
+    # shellcheck disable=SC2046 # numbers
+    npy "$T/e.npy" 5 $(awk 'BEGIN { for (srand(1); i < 2000; i++) print int(rand() * 19) - 9 }')
+    "$CACHE" semantic -t 1 --size 20,inf "$T/e.npy" >"$T/first"
+    for kernel in Prescott Nehalem Haswell; do
+        for threads in 1 2 5; do
+            OPENBLAS_CORETYPE=$kernel "$CACHE" semantic -t $threads --size 20,inf "$T/e.npy" |
+                cmp - "$T/first"
+        done
+    done
+}
+
 @test "semantic: full disk, reader that goes away" {
     npy "$T/e.npy" 1  1
     run -1 bash -c "'$CACHE' semantic '$T/e.npy' >/dev/full"
