@@ -196,23 +196,23 @@ static void dicts_refused(void) {
     check_dict_refused(DICT("f4", "(1,)"), "found f4");
     check_dict_refused("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}",
                        "found Fortran order");
-    check_dict_refused(DICT("<f4", "(-1,)"), "found shape");
-    check_dict_refused(DICT("<f4", "(1.5,)"), "found shape");
-    check_dict_refused(DICT("<f4", "(99999999999999999999,)"), "found shape");
-    check_dict_refused(DICT("<f4", "(1,1,1,1,1,1,1,1,1)"), "found shape");
+    check_dict_refused(DICT("<f4", "(-1,)"), "found an odd shape");
+    check_dict_refused(DICT("<f4", "(1.5,)"), "found an odd shape");
+    check_dict_refused(DICT("<f4", "(99999999999999999999,)"), "found an odd shape");
+    check_dict_refused(DICT("<f4", "(1,1,1,1,1,1,1,1,1)"), "found an odd shape");
     check_dict_refused(DICT("<f4", "(4611686018427387904, 2)"), "found a larger one");
     check_dict_refused(DICT("<f8", "(2147483648, 2147483648)"), "found a larger one");
-    check_dict_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1", "found shape");
+    check_dict_refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1", "found an odd shape");
     check_dict_refused("{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
-                       "found fortran_order");
+                       "found an odd fortran_order");
     check_dict_refused("{'descr': '<f4', 'fortran_order': False}", "found less");
     check_dict_refused("{'descr': '<f4', 'shape': (1,)}", "found less");
     check_dict_refused("{'fortran_order': False, 'shape': (1,)}", "found less");
     check_dict_refused(DICT("<f4", "(1,)") "}", "found more");
     check_dict_refused("{'descr': '<f4' 'shape': (1,)}", "found more");
-    check_dict_refused("{'kind': '<f4'}", "found kind");
+    check_dict_refused("{'kind': '<f4'}", "found an odd kind");
     check_dict_refused("{descr: '<f4'}", "found something else");
-    check_dict_refused("{'descr': '<f4", "found descr");
+    check_dict_refused("{'descr': '<f4", "found an odd descr");
     check_dict_refused("", "found none");
     check_dict_refused("[1, 2]", "found none");
 }

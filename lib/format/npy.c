@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,43 +164,56 @@ static int count_items(struct npy_reader *r, struct err *err) {
     return 0;
 }
 
+struct fields {
+    char key[16];               /* the one being read */
+    char descr[64];
+    int order;                  /* 1: Fortran's */
+    int has_order, has_shape;
+};
+
+/* One "key: value"; 0 when it is none that we know. */
+static int take_field(const char **s, struct fields *f, struct npy_reader *r) {
+    *f->key = '\0';
+    if (!take_string(s, f->key, sizeof f->key) || !take(s, ':'))
+        return 0;
+    if (!strcmp(f->key, "descr"))
+        return take_string(s, f->descr, sizeof f->descr);
+    if (!strcmp(f->key, "shape"))
+        return f->has_shape = take_shape(s, r);
+    if (strcmp(f->key, "fortran_order"))
+        return 0;
+    f->order = take_word(s, "True");
+    return f->has_order = f->order || take_word(s, "False");
+}
+
+static int field_error(const struct npy_reader *r, const char *s, const struct fields *f,
+                       struct err *err) {
+    char found[32] = "something else";
+    if (!strcmp(f->key, "descr") && take(&s, '['))
+        return header_error(r, err, "an array of numbers", "records of several fields");
+    if (*f->key)
+        snprintf(found, sizeof found, "an odd %s", f->key);
+    return header_error(r, err, "descr, fortran_order and a shape of at most 8 dimensions", found);
+}
+
 static int parse_header(struct npy_reader *r, const char *s, struct err *err) {
-    char key[16];
-    char descr[64] = "";
-    int order = -1;
-    int shape = 0;
+    struct fields f = {.order = 0};
+    int more = 1;
     if (!take(&s, '{'))
         return header_error(r, err, "a dict as its header", "none");
-    while (!take(&s, '}')) {
-        *key = '\0';
-        int ok = take_string(&s, key, sizeof key) && take(&s, ':');
-        if (ok && !strcmp(key, "descr")) {
-            if (take(&s, '['))
-                return header_error(r, err, "an array of numbers", "records of several fields");
-            ok = take_string(&s, descr, sizeof descr);
-        } else if (ok && !strcmp(key, "fortran_order")) {
-            order = take_word(&s, "False") ? 0 : take_word(&s, "True") ? 1 : -1;
-            ok = order >= 0;
-        } else if (ok && !strcmp(key, "shape")) {
-            ok = shape = take_shape(&s, r);
-        } else {
-            ok = 0;
-        }
-        if (!ok)
-            return header_error(r, err, "descr, fortran_order and a shape of at most 8 dimensions",
-                                *key ? key : "something else");
-        if (!take(&s, ',')) {
-            if (!take(&s, '}'))
-                return header_error(r, err, "the end of its header", "more");
-            break;
-        }
+    while (more && !take(&s, '}')) {
+        if (!take_field(&s, &f, r))
+            return field_error(r, s, &f, err);
+        more = take(&s, ',');
+        if (!more && !take(&s, '}'))
+            return header_error(r, err, "the end of its header", "more");
     }
     skip_blanks(&s);
-    if (*s || !*descr || order < 0 || !shape)
+    if (*s || !*f.descr || !f.has_order || !f.has_shape)
         return header_error(r, err, "descr, fortran_order and shape", *s ? "more" : "less");
-    if (set_dtype(r, descr, err) || count_items(r, err))
+    if (set_dtype(r, f.descr, err) || count_items(r, err))
         return -1;
-    if (order == 1 && r->dims > 1)
+    if (f.order && r->dims > 1)
         return header_error(r, err, "C order (numpy.ascontiguousarray)", "Fortran order");
     return 0;
 }
