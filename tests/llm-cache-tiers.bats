@@ -1,3 +1,5 @@
+# shellcheck disable=SC2154  # run sets output and stderr
+
 # Cells of column NAME, a line each.
 tiers_column() {
     awk -F'\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next }

@@ -376,6 +376,31 @@ static void times_by_hand(void) {
     shape_free(m);
 }
 
+/* What is reported for tiers 0 to j is what a run of these alone takes. */
+static void fewer_tiers(enum tiers_write write, int exclusive) {
+    struct err e = {{0}};
+    struct shape *m = shape_find(tiny, &e);
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct blocks *b = sessions(seed, 200);
+        struct tiers_setup s = {
+            .blocks = b, .tiers = 3, .write = write, .exclusive = exclusive, .shape = m,
+            .kv_bits = 16, .flops_per_s = 1e6,
+            .tier = {{.capacity = 10 + random_below(30)},
+                     {.capacity = 60, .read_bytes_per_s = 5e4, .latency_s = 1e-3},
+                     {.capacity = 200, .read_bytes_per_s = 1e4, .latency_s = 1e-2}}};
+        struct tiers_result all = run(&s);
+        for (s.tiers = 1; s.tiers <= 3; s.tiers++) {
+            struct tiers_result r = run(&s);
+            int last = s.tiers - 1;
+            CHECK_INT(r.tier[last].prefix_blocks, all.tier[last].prefix_blocks);
+            CHECK_NEAR(r.tier[last].prefill_s, all.tier[last].prefill_s, 1e-9);
+            CHECK(last == 0 || r.tier[last].prefill_s != r.tier[last - 1].prefill_s);
+        }
+        free_blocks(b);
+    }
+    shape_free(m);
+}
+
 /* Where a tier's load and the same tokens' computation meet, the first is the break-even. */
 static void break_even(void) {
     struct err e = {{0}};
@@ -460,6 +485,8 @@ int main(void) {
     RUN_NAMED("tail first, as the slow one", against_the_slow_one(TIERS_SELECTIVE, 0, 1));
     RUN_NAMED("tail first and back, as the slow one", against_the_slow_one(TIERS_BACK, 0, 1));
     RUN(times_by_hand);
+    RUN_NAMED("fewer tiers, through", fewer_tiers(TIERS_THROUGH, 0));
+    RUN_NAMED("fewer tiers, exclusive", fewer_tiers(TIERS_BACK, 1));
     RUN(break_even);
     RUN(bad_setups);
     return check_done();

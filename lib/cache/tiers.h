@@ -71,15 +71,17 @@ struct tiers_setup {
 
 struct tiers_counts {           /* of one tier */
     int64_t hit_blocks, hit_tokens;         /* of hits, the part that lay in this tier */
-    int64_t prefix_blocks, prefix_tokens;   /* hits, had the tiers ended here */
+    /* Had the tiers ended with this one. For exclusive tiers and TIERS_THROUGH the same as a run of
+     * these tiers alone; otherwise lower tiers have a little influence on those above: they keep a
+     * block's count of uses alive, and the hit longer whose blocks are not pushed out. */
+    int64_t prefix_blocks, prefix_tokens;
     int64_t loads;              /* into tier 0 */
     double loaded_bytes, load_s;
     double recompute_s;         /* computing what was loaded instead */
     int64_t written_blocks;     /* from above; 0 for tier 0 */
     int64_t evicted_blocks;     /* that left to make room, whatever became of them */
-    double prefill_s;           /* loads and computation of all requests, had the tiers ended here.
-                                 * (TIERS_SELECTIVE: as read from this run, where lower tiers keep
-                                 * a block's count of uses alive.) */
+    double prefill_s;           /* of all requests: loads and computation, had the tiers ended with
+                                 * this one */
 };
 
 struct tiers_result {
