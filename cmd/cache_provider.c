@@ -173,15 +173,14 @@ static void add_lives(struct rules *l, const struct options *o, const char *name
     free(text);
 }
 
+#define MOST_PRESETS 16
+
 static const struct provider_preset *find_preset(const char *name) {
     const struct provider_preset *p = provider_presets();
-    struct buf list = {0};
-    for (; p->name; p++) {
-        if (!strcmp(p->name, name))
-            return p;
-        buf_printf(&list, "%s%s", list.len ? ", " : "", p->name);
-    }
-    usage_die("--preset: '%s': expected one of %s", name, list.data);
+    const char *names[MOST_PRESETS + 1] = {NULL};
+    for (int i = 0; i < MOST_PRESETS && p[i].name; i++)
+        names[i] = p[i].name;
+    return &p[arg_choice("--preset", name, names)];
 }
 
 static struct rules find_rules(const struct options *o) {
