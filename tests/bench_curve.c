@@ -6,7 +6,16 @@
  * to UNIQUE different ones (5 million), and prints tab-separated: order, accesses, unique blocks,
  * seconds of the processor, million accesses a second, bytes of memory, bytes a unique block. The
  * clock holds curve_add, curve_finish and the making of the ids, whose own time, measured alone, is
- * in the last column. ORDER is lru, lru-tail or ttl (default: each). There is one thread, so the processor's time is what an idle machine takes.
+ * in the last column. ORDER is lru, lru-tail or ttl (default: each). There is one thread, so the
+ * processor's time is what an idle machine takes.
+ *
+ * The bound: an access to a block that is known touches six cache lines which nothing keeps near:
+ * the id's slot and key, its place, the bits and the node above them, the count; one to a new block
+ * four. All are asked for ahead, so that about ten misses run at a time: at 100 ns each some 60 ns,
+ * 16 million accesses a second. What stays in the caches (200K blocks, say) is bound by some 100
+ * instructions. A Zen 5 core shared with others reaches 15 to 17 million at the default size, 30
+ * with 200K blocks in requests of 20, and 8 with 100M accesses to 60M blocks, where the kernel's
+ * clearing of new pages takes a fifth; these take 1.3 GB.
  *
  * Every id comes once before any comes often: the first UNIQUE accesses are spread among the
  * others, which choose one of the blocks seen so far, in one of four times among the latest 1 %.

@@ -14,8 +14,8 @@
 #include "lib/cache/curve_impl.h"
 
 #define PENDING 4096            /* ids, or requests, that are run together */
-#define AHEAD_PLACE 64          /* accesses from asking for a place to needing it */
-#define AHEAD_LINE 12
+#define AHEAD_PLACE 64          /* accesses from asking for a block's place to needing it */
+#define AHEAD_LINE 24           /* the same for the bits at that place */
 #define MAX_UNIQUE (UINT32_MAX / 4)     /* what the axis of uses has room for */
 
 struct curve *curve_new(const struct curve_options *opt) {
@@ -206,6 +206,13 @@ static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+static void prefetch_place(const struct curve *c, uint32_t id) {
+    if (c->recency)
+        recency_prefetch_place(c->recency, id);
+    else
+        __builtin_prefetch(&c->used[id], 1);
+}
+
 int curve_flush(struct curve *c, struct err *err) {
     size_t n = c->n_ids;
     size_t at = 0;
@@ -216,8 +223,8 @@ int curve_flush(struct curve *c, struct err *err) {
     for (size_t r = 0; r < c->n_requests; r++) {
         const struct curve_request *q = &c->request[r];
         size_t end = at + (size_t)q->n;
-        for (; c->recency && place < min_size(n, end + AHEAD_PLACE); place++)
-            recency_prefetch_place(c->recency, c->dense[place]);
+        for (; place < min_size(n, end + AHEAD_PLACE); place++)
+            prefetch_place(c, c->dense[place]);
         for (; c->recency && line < min_size(n, end + AHEAD_LINE); line++)
             recency_prefetch_line(c->recency, c->dense[line]);
         if (run_request(c, q, c->id + at, c->dense + at, c->need + at, err))

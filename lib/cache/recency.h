@@ -15,8 +15,8 @@
  * A cache line holds 448 places and, in its last word, the ones before each of its seven words;
  * above it a tree has in every node the ones before each of its children. So a depth costs one
  * popcount and one load a level, and taking a one away costs one subtraction of a constant from
- * each node on the way up. Memory: 4 bytes a number and 1.2 bits a place on an
- * axis of some four places a number.
+ * each node on the way up. Memory: 4 bytes a number, and 1.2 bits a place on an axis of some four
+ * places a number.
  */
 #ifndef RECENCY_H
 #define RECENCY_H
