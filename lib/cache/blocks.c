@@ -21,7 +21,7 @@ struct loader {
     uint64_t *pending;          /* ids that have no number yet: the last ones of b->id */
     size_t n_pending, pending_cap;
     int lengths_said;           /* some record has an input length */
-    int timed, in_sessions;
+    int in_sessions;            /* some record has one */
 };
 
 void blocks_free(struct blocks *b) {
@@ -96,10 +96,9 @@ static int add(struct loader *l, const char *path, const struct req *q, struct e
     b->first[r] = b->accesses;
     b->input[r] = q->input_tokens;
     b->output[r] = q->output_tokens == REQS_UNKNOWN ? 0 : q->output_tokens;
-    b->time_ns[r] = q->time_ns == REQS_UNKNOWN ? r ? b->time_ns[r - 1] : 0 : q->time_ns;
+    b->time_ns[r] = q->time_ns;
     b->session[r] = q->session;
     l->lengths_said |= q->input_tokens != REQS_UNKNOWN;
-    l->timed |= q->time_ns != REQS_UNKNOWN;
     l->in_sessions |= q->session != REQS_NO_SESSION;
     b->requests++;
     return add_blocks(l, path, q, err);
@@ -174,7 +173,7 @@ static int finish(struct loader *l, const char *path, const struct reqs *r, stru
         free(b->session);
         b->session = NULL;
     }
-    if (!l->timed) {
+    if (!b->totals.timed) {
         free(b->time_ns);
         b->time_ns = NULL;
     }
