@@ -214,6 +214,26 @@ static void add_label(struct picture *p, const char *text, double x, double y,
                1 - y / p->height, rest);
 }
 
+static void add_word_ticks(struct picture *p) {
+    size_t n = 0;
+    for (int k = 0; k < p->n; k++)
+        n = p->series[k].n > n ? p->series[k].n : n;
+    for (size_t i = 0; i < n; i++) {
+        buf_adds(&p->script, i ? ", " : "");
+        add_text(&p->script, p->labels->x_names[i]);
+        buf_printf(&p->script, " %zu", i);
+    }
+}
+
+static void add_x_ticks(struct picture *p) {
+    if (p->labels->style == PLOT_BARS && p->labels->x_names)
+        add_word_ticks(p);
+    else if (p->x.log)
+        add_log_ticks(p, &p->x);
+    else
+        add_linear_ticks(p, &p->x, 8);
+}
+
 static void add_frame(struct picture *p) {
     const struct plot_labels *l = p->labels;
     struct buf *b = &p->script;
@@ -237,20 +257,7 @@ static void add_frame(struct picture *p) {
     buf_adds(b, "set ytics scale 0 (");
     add_linear_ticks(p, &p->y, 6);
     buf_adds(b, ")\nset xtics (");
-    if (l->style == PLOT_BARS && l->x_names) {
-        size_t n = 0;
-        for (int k = 0; k < p->n; k++)
-            n = p->series[k].n > n ? p->series[k].n : n;
-        for (size_t i = 0; i < n; i++) {
-            buf_adds(b, i ? ", " : "");
-            add_text(b, l->x_names[i]);
-            buf_printf(b, " %zu", i);
-        }
-    } else if (p->x.log) {
-        add_log_ticks(p, &p->x);
-    } else {
-        add_linear_ticks(p, &p->x, 8);
-    }
+    add_x_ticks(p);
     buf_adds(b, ")\n");
     add_label(p, l->title, 14, 20, p->png ? "left font ',11.25'" : "left font ',15'");
     add_label(p, l->y, 14, 44, "left textcolor rgb '" GREY "'");
@@ -281,8 +288,8 @@ static void add_data(struct picture *p, int k) {
             continue;
         }
         if (held != SIZE_MAX)
-            buf_printf(&p->script, "%.9g %.9g\n", s->x[held], s->y[held]);
-        buf_printf(&p->script, "%s%.9g %.9g\n", gap && !isnan(cell_x) ? "\n" : "", s->x[i],
+            buf_printf(&p->script, "%.12g %.12g\n", s->x[held], s->y[held]);
+        buf_printf(&p->script, "%s%.12g %.12g\n", gap && !isnan(cell_x) ? "\n" : "", s->x[i],
                    s->y[i]);
         held = SIZE_MAX;
         gap = 0;
@@ -290,7 +297,7 @@ static void add_data(struct picture *p, int k) {
         cell_y = y;
     }
     if (held != SIZE_MAX)
-        buf_printf(&p->script, "%.9g %.9g\n", s->x[held], s->y[held]);
+        buf_printf(&p->script, "%.12g %.12g\n", s->x[held], s->y[held]);
     buf_adds(&p->script, "end\n");
 }
 
@@ -314,13 +321,17 @@ static void add_curve(struct picture *p, int k) {
 struct name {
     int series;
     double x, y;                /* the curve's end */
+    double mean;                /* of y */
     double place;               /* of the name: pixels from the top of the frame */
 };
 
 static int compare_names(const void *a, const void *b) {
     const struct name *p = a;
     const struct name *q = b;
-    return p->place < q->place ? -1 : p->place > q->place ? 1 : p->series - q->series;
+    double apart = round(p->place) - round(q->place);
+    if (apart == 0)             /* they end alike: the higher curve's name stands above */
+        apart = q->mean - p->mean;
+    return apart < 0 ? -1 : apart > 0 ? 1 : p->series - q->series;
 }
 
 /* Names in the order of their curves' ends, moved apart: first down, then back up from the
@@ -336,6 +347,18 @@ static void part_names(struct name *name, int n, double height) {
     }
 }
 
+static double mean_value(const struct picture *p, const struct plot_series *s) {
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (point_shown(p, s, i)) {
+            sum += s->y[i];
+            n++;
+        }
+    }
+    return sum / (double)n;
+}
+
 static int find_names(const struct picture *p, struct name *name, double height) {
     int n = 0;
     for (int k = 0; k < p->n; k++) {
@@ -346,7 +369,8 @@ static int find_names(const struct picture *p, struct name *name, double height)
         if (last == 0 || !s->name)
             continue;
         double y = s->y[last - 1];
-        name[n++] = (struct name){k, s->x[last - 1], y, (1 - axis_place(&p->y, y)) * height};
+        name[n++] = (struct name){k, s->x[last - 1], y, mean_value(p, s),
+                                  (1 - axis_place(&p->y, y)) * height};
     }
     return n;
 }
