@@ -1,3 +1,8 @@
+#!/usr/bin/env bats
+# llm-cache-gen.bats - llm-cache gen from the outside
+
+load cache
+
 @test "gen: the same seed gives the same bytes, another one others" {
     "$CACHE" gen --sessions 50 --seed 7 >"$T/a"
     "$CACHE" gen --sessions 50 --seed 7 -o "$T/b"

@@ -1,3 +1,8 @@
+#!/usr/bin/env bats
+# llm-cache-paged.bats - llm-cache paged from the outside
+
+load cache
+
 # Requests for paged: one a second, 100 tokens in, 28 out.
 paged_trace() {
     for i in $(seq 0 9); do

@@ -1,3 +1,8 @@
+#!/usr/bin/env bats
+# llm-cache-provider.bats - llm-cache provider from the outside
+
+load cache
+
 # Two turns of a conversation and a stranger, blocks of 100 tokens, a minute apart.
 provider_trace() {
     local line='{"timestamp":%d,"input_length":%d,"output_length":10,"hash_ids":[%s],'

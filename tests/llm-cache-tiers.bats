@@ -1,3 +1,8 @@
+#!/usr/bin/env bats
+# llm-cache-tiers.bats - llm-cache tiers from the outside
+
+load cache
+
 # shellcheck disable=SC2154  # run sets output and stderr
 
 # Cells of column NAME, a line each.

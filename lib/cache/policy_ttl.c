@@ -59,7 +59,7 @@ static void *create(const struct sim_setup *s, struct err *err) {
     if (policy_params_known(s, NULL, err))
         return NULL;
     if (!s->blocks->time_ns) {
-        err_set(err, "policy ttl: the trace has no timestamps");
+        err_set(err, "the trace has no timestamps");
         return NULL;
     }
     struct ttl *t = mem_alloc(sizeof *t);

@@ -1,0 +1,70 @@
+#!/usr/bin/env bats
+# llm-cache.bats - llm-cache as a whole: its verbs, its help, its manual page
+
+# shellcheck disable=SC2154 # run sets output
+load cache
+
+VERBS="replay curve paged tiers provider semantic gen"
+
+@test "--help and --version go to stdout" {
+    "$CACHE" --help >"$T/out" 2>"$T/err"
+    [ ! -s "$T/err" ]
+    grep -q '^usage: llm-cache VERB' "$T/out"
+    [ "$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$T/out" | tr '\n' ' ')" = "$VERBS " ]
+    run -0 "$CACHE" --version
+    [ "$output" = "llm-cache (llmutils) $(cat VERSION)" ]
+    for verb in $VERBS; do
+        "$CACHE" $verb --help >"$T/out" 2>"$T/err"
+        [ ! -s "$T/err" ]
+        grep -q "^usage: llm-cache $verb" "$T/out"
+        [ -z "$(awk 'length > 100' "$T/out")" ]
+    done
+}
+
+@test "no verb, an unknown one and an unknown option are exit 2" {
+    run -2 "$CACHE"
+    [[ $output == usage:* ]]
+    fails 2 reply
+    grep -q "'reply' is no verb" "$T/err"
+    for verb in $VERBS; do
+        fails 2 $verb --no-such-option
+        grep -q "^llm-cache $verb: " "$T/err"
+    done
+}
+
+# options VERB: those of --help; and those that a verb shares with others have one place in the page
+options() {
+    "$CACHE" "$1" --help | sed '/^Policies/,$d; /^Presets/,$d' | grep -E '^ +-' |
+        grep -oE -- '--[a-z][a-z0-9-]*' | sort -u
+}
+
+# page SECTION: the long options of one part of the manual page
+page() {
+    awk -v name="$1" '/^\.S[sh] / { inside = $0 == ".Ss " name || (name == "common" && $2 == "DESCRIPTION") }
+        inside && /^\.It.*Fl Fl/' man/llm-cache.1 | grep -oE 'Fl Fl [a-z][a-z0-9-]*' |
+        sed 's/Fl Fl /--/' | sort -u
+}
+
+@test "every option of --help is in the manual page, and the other way round" {
+    page common >"$T/common"
+    for verb in $VERBS; do
+        options $verb >"$T/help"
+        page $verb >"$T/page"
+        comm -23 "$T/help" "$T/common" | diff - <(comm -23 "$T/page" "$T/common") ||
+            { echo "differs: $verb"; return 1; }
+    done
+}
+
+@test "examples of the manual page run" {
+    trace=$T/trace.jsonl
+    "$CACHE" gen --sessions 50 --seed 2 -o "$trace"
+    zstd -q "$trace"
+    ln -s "$(realpath "$CACHE")" "$T/llm-cache"
+    sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' man/llm-cache.1 |
+        awk '/^\.Bd/ { inside = 1; next } /^\.Ed/ { inside = 0; print ""; next }
+             /^\.Dl / { sub(/^\.Dl /, ""); print; next } inside' |
+        sed 's/\\e$/\\/; s/\\(dq/"/g; s/ --plot hits.svg//' >"$T/examples"
+    grep -q replay "$T/examples"
+    (cd "$T" && PATH=$T:$PATH bash -eu -o pipefail examples >out)
+    [ "$(grep -c . "$T/out")" -gt 40 ]
+}
