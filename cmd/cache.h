@@ -70,8 +70,9 @@ struct blocks *cache_load(const struct cache_trace *in, const struct common *com
     {"kv-type", required_argument, NULL, OPT_KV_TYPE}
 #define CACHE_MODEL_USAGE \
     "Model\n" \
-    "      --shape SHAPE      GGUF, config.json or its folder, run trace, or numbers:\n" \
-    "                         layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336\n" \
+    "      --shape SHAPE      a known model (llama-3.1-8b, deepseek-v3, ...), GGUF, config.json\n" \
+    "                         or its folder, run trace, or numbers: layers=32,d_model=4096,\n" \
+    "                         heads=32,kv_heads=8,d_ff=14336\n" \
     "      --kv-type TYPE     f32, f16, bf16, fp8 or q8_0 (default f16)\n"
 
 struct cache_model {
@@ -89,6 +90,8 @@ void cache_model_ready(struct cache_model *m);
  * block each. Ends the program when it is anything else. *n of them; the caller frees. */
 int64_t *cache_sizes(const char *option, const char *list, const struct blocks *b,
                      const struct cache_model *m, int *n);
+/* "2000", "10%" or "5m": how many requests at the front do not count; NULL: none. */
+int64_t cache_warmup(const char *text, const struct blocks *b);
 /* "250ms", "30", "30s", "5m", "1h", "7d" in nanoseconds, from 1. */
 int64_t arg_duration(const char *option, const char *value);
 /* Splits "a,b,c" in place; *n parts, the caller frees the array. */

@@ -185,3 +185,27 @@ int64_t arg_duration(const char *option, const char *value) {
                   value);
     return (int64_t)llround(x * units[u].seconds * 1e9);
 }
+
+int64_t cache_warmup(const char *text, const struct blocks *b) {
+    size_t len = text ? strlen(text) : 0;
+    double share;
+    int64_t n;
+    if (!text)
+        return 0;
+    if (len && text[len - 1] == '%') {
+        char *number = mem_strndup(text, len - 1);
+        int bad = num_float(number, 0, 100, &share);
+        free(number);
+        if (bad)
+            usage_die("--warmup: '%s': expected a share from 0%% to 100%%", text);
+        return (int64_t)(share / 100 * (double)b->requests);
+    }
+    if (!num_size(text, 0, INT64_MAX, &n))
+        return n < b->requests ? n : b->requests;
+    int64_t until = arg_duration("--warmup", text);
+    if (!b->time_ns)
+        usage_die("--warmup: '%s': the trace has no timestamps", text);
+    for (n = 0; n < b->requests && b->time_ns[n] - b->time_ns[0] < until;)
+        n++;
+    return n;
+}

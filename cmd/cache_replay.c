@@ -9,7 +9,6 @@
 
 #include "cmd/plot.h"
 #include "cmd/progress.h"
-#include "lib/base/num.h"
 
 enum {
     OPT_POLICY = OPT_VERB, OPT_SIZE, OPT_TTL, OPT_SEMANTICS, OPT_TAIL_FIRST, OPT_WARMUP, OPT_BY,
@@ -195,31 +194,6 @@ static struct replay_list find_jobs(const struct replay_command *o, const struct
     return l;
 }
 
-/* "2000", "10%" or "5m": how many requests at the front do not count. */
-static int64_t find_warmup(const char *text, const struct blocks *b) {
-    size_t len = text ? strlen(text) : 0;
-    double share;
-    int64_t n;
-    if (!text)
-        return 0;
-    if (text[len - (len > 0)] == '%') {
-        char *number = mem_strndup(text, len - 1);
-        int bad = num_float(number, 0, 100, &share);
-        free(number);
-        if (bad)
-            usage_die("--warmup: '%s': expected a share from 0%% to 100%%", text);
-        return (int64_t)(share / 100 * (double)b->requests);
-    }
-    if (!num_size(text, 0, INT64_MAX, &n))
-        return n < b->requests ? n : b->requests;
-    int64_t until = arg_duration("--warmup", text);
-    if (!b->time_ns)
-        usage_die("--warmup: '%s': the trace has no timestamps", text);
-    for (n = 0; n < b->requests && b->time_ns[n] - b->time_ns[0] < until;)
-        n++;
-    return n;
-}
-
 /* ---- all -------------------------------------------------------------------------------- */
 
 static int show_progress(void *arg, int64_t done, int64_t total) {
@@ -241,7 +215,7 @@ static struct replay_result *run(const struct replay_command *o, struct blocks *
     struct progress bar;
     struct err e = {{0}};
     struct replay_options opt = {
-        .par = par_new(o->common.threads), .warmup = find_warmup(o->warmup, b), .by = o->by,
+        .par = par_new(o->common.threads), .warmup = cache_warmup(o->warmup, b), .by = o->by,
         .window_ns = o->window_ns, .shape = o->model.shape, .progress = show_progress,
         .arg = &bar};
     progress_start(&bar, "replaying", PROGRESS_COUNT, o->common.quiet);

@@ -256,36 +256,11 @@ static void set_rates(const struct options *o, const struct device *d, int i,
         t->latency_s = m ? m->latency_s : 0;
 }
 
-/* "2000", "10%" or "5m": how many requests at the front do not count. */
-static int64_t find_warmup(const char *text, const struct blocks *b) {
-    size_t len = text ? strlen(text) : 0;
-    double share;
-    int64_t n;
-    if (!text)
-        return 0;
-    if (len && text[len - 1] == '%') {
-        char *number = mem_strndup(text, len - 1);
-        int bad = num_float(number, 0, 100, &share);
-        free(number);
-        if (bad)
-            usage_die("--warmup: '%s': expected a share from 0%% to 100%%", text);
-        return (int64_t)(share / 100 * (double)b->requests);
-    }
-    if (!num_size(text, 0, INT64_MAX, &n))
-        return n;
-    int64_t until = arg_duration("--warmup", text);
-    if (!b->time_ns)
-        usage_die("--warmup: '%s': the trace has no timestamps", text);
-    for (n = 0; n < b->requests && b->time_ns[n] - b->time_ns[0] < until;)
-        n++;
-    return n;
-}
-
 static struct tiers_setup make_setup(struct options *o, const struct blocks *b,
                                      const struct device *d) {
     struct tiers_setup s = {.blocks = b, .tiers = o->tiers, .threshold = o->threshold,
                             .tail_first = o->tail_first, .overlap = o->overlap,
-                            .warmup = find_warmup(o->warmup, b), .shape = o->model.shape,
+                            .warmup = cache_warmup(o->warmup, b), .shape = o->model.shape,
                             .kv_bits = o->model.kv_bits};
     if (s.shape)
         s.flops_per_s = find_flops(o, d);

@@ -62,7 +62,8 @@ static void print_words(const char *fmt, va_list ap) {
 static void end_program(int status) __attribute__((noreturn));
 static void end_program(int status) {
     outfile_cleanup();
-    exit(status);
+    fflush(stdout);
+    _exit(status);              /* what a dying program holds is no leak */
 }
 
 void die(const char *fmt, ...) {
