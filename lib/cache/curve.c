@@ -15,7 +15,7 @@
 
 #define PENDING 4096            /* ids, or requests, that are run together */
 #define AHEAD_PLACE 64          /* accesses from asking for a block's place to needing it */
-#define AHEAD_LINE 24           /* the same for the bits at that place */
+#define AHEAD_LINE 12           /* the same for the bits at that place */
 #define MAX_UNIQUE (UINT32_MAX / 4)     /* what the axis of uses has room for */
 
 struct curve *curve_new(const struct curve_options *opt) {
@@ -206,7 +206,7 @@ static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static void prefetch_place(const struct curve *c, uint32_t id) {
+RECENCY_INLINE void prefetch_place(const struct curve *c, uint32_t id) {
     if (c->recency)
         recency_prefetch_place(c->recency, id);
     else

@@ -76,12 +76,16 @@ static inline int recency_known(const struct recency *r, uint32_t id) {
     return r->last[id] != RECENCY_NEVER;
 }
 
-/* A look-up misses the caches twice; ask for the first a while, for the second shortly before. */
-static inline void recency_prefetch_place(const struct recency *r, uint32_t id) {
+/* A look-up misses the caches twice; ask for the first a while, for the second shortly before. A
+ * call of a function that does nothing but prefetch is dropped by gcc as one without effect, unless
+ * it was inlined before that is decided. */
+#define RECENCY_INLINE static inline __attribute__((always_inline))
+
+RECENCY_INLINE void recency_prefetch_place(const struct recency *r, uint32_t id) {
     __builtin_prefetch(&r->last[id], 1);
 }
 
-static inline void recency_prefetch_line(const struct recency *r, uint32_t id) {
+RECENCY_INLINE void recency_prefetch_line(const struct recency *r, uint32_t id) {
     uint32_t line = r->last[id] / RECENCY_LINE;
     if (r->last[id] != RECENCY_NEVER) {
         __builtin_prefetch(&r->line[line], 1);
