@@ -126,7 +126,8 @@ static void touch(struct lru *c, uint64_t id, int64_t time_ns) {
 
 /* limit: a capacity, or nanoseconds to live. */
 static struct hits run_cache(const struct trace *t, enum curve_order order, int64_t limit) {
-    struct lru c = {mem_array((size_t)t->accesses + 1, 8), mem_array((size_t)t->accesses + 1, 8), 0};
+    size_t room = (size_t)t->accesses + 1;
+    struct lru c = {mem_array(room, sizeof *c.id), mem_array(room, sizeof *c.time_ns), 0};
     struct hits hits = {0, 0};
     for (int r = 0; r < t->n; r++) {
         const struct req *q = &t->q[r];

@@ -325,8 +325,8 @@ static int read_totals(struct reader *r, char *text, struct err *err) {
                        "with --block-tokens", r->path, v[T_BLOCK_TOKENS], c->implied);
     if (c->opt.order == CURVE_TTL && !r->independent && c->timed && v[T_TIMED] &&
         v[T_FIRST] < c->last_ns)
-        return err_set(err, "%s: begins %.3f s before the piece before it ends: expected the pieces "
-                       "in the order of the trace", r->path,
+        return err_set(err, "%s: begins %.3f s before the piece before it ends: expected the "
+                       "pieces in the order of the trace", r->path,
                        (double)(c->last_ns - v[T_FIRST]) * 1e-9);
     c->totals.requests += v[T_REQUESTS];
     c->totals.accesses += v[T_ACCESSES];

@@ -14,6 +14,7 @@
 #ifndef CURVE_IMPL_H
 #define CURVE_IMPL_H
 
+#include "lib/base/mem.h"
 #include "lib/cache/counters.h"
 #include "lib/cache/curve.h"
 #include "lib/cache/idmap.h"

@@ -4,8 +4,9 @@
  *     idmap_add(m, ids, n, dense);        // a request's ids at once: their lookups overlap
  *     idmap_free(m);
  *
- * 8 bytes for the key and some 5 to 6 for its place in the table per unique id; growing takes no
- * second copy of the whole. Ids are hashed, so that dense, strided and random ones are as fast.
+ * 8 bytes for the key and 5.3 to 10.7 for its place in the table per unique id; when the array of
+ * keys is full, they are there twice for a moment. Ids are hashed, so that dense, strided and random
+ * ones are as fast.
  */
 #ifndef IDMAP_H
 #define IDMAP_H

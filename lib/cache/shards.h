@@ -23,13 +23,16 @@
  * prefixes: with chained ids a block's prefix was used when it was, so that its own distance is
  * the largest of all but for the length of one request (last to first: it is the largest), and
  * what a sampled request counts of that length is right in the mean. Whole sessions would keep
- * prefixes whole, but blocks that several sessions share would be in the sample too often.
+ * prefixes whole, but blocks that several sessions share would be in the sample too often, and few
+ * sessions are like all: on the agentic trace a quarter of the sessions is off by up to 0.48 in the
+ * mean, a tenth of the blocks by 0.01.
  *
  * The error comes from SHARDS_PARTS disjoint parts of the sample, each a sample of its own of
  * 1 / SHARDS_PARTS of the size: their standard deviation over sqrt(SHARDS_PARTS), times Student's
  * t for 95 %. Below SHARDS_PARTS / rate blocks the parts see no distances but 0: there the interval
- * reaches from 0 to its upper end at that capacity. Memory: twice that of a curve of the sampled blocks, and 64 bytes for each distance
- * found.
+ * reaches from 0 to its upper end at that capacity. On both real traces it holds the exact value in
+ * 94 to 100 of 100 cases (test_curve.c has some of them). Memory: twice that of a curve of the
+ * sampled blocks, and 64 bytes for each distance found.
  */
 #ifndef SHARDS_H
 #define SHARDS_H
