@@ -5,8 +5,8 @@
  *     idmap_free(m);
  *
  * 8 bytes for the key and 5.3 to 10.7 for its place in the table per unique id; when the array of
- * keys is full, they are there twice for a moment. Ids are hashed, so that dense, strided and random
- * ones are as fast.
+ * keys is full, they are there twice for a moment. Ids are hashed, so that dense, strided and
+ * random ones are as fast.
  */
 #ifndef IDMAP_H
 #define IDMAP_H
