@@ -107,6 +107,7 @@ static int sniff(struct reqs *r, struct err *err) {
     if (is_id(j.at, word_length(j.at))) {
         r->read = reqs_stream_read;
         r->totals.format = REQS_STREAM;
+        json_u64s_add(&r->ids, 0);      /* room for one */
     } else if (c != '{' && c != '[') {
         return open_csv(r, line, err);
     } else if (reqs_events_sniff(line)) {
@@ -249,9 +250,33 @@ static int read_events(struct reqs *r, struct reqs_draft *d, struct err *err) {
     return rc;
 }
 
+/* The usual line of a stream, a number and no more, without the way over all formats. 0: the next
+ * line is another, or is not whole in the buffer yet. */
+static int next_number(struct reqs *r, struct req *out) {
+    struct reqs_lines *in = &r->in;
+    uint64_t id;
+    unsigned n = json_digits(in->data + in->at, &id);
+    if (!n || in->end - in->at <= n || in->data[in->at + n] != '\n')
+        return 0;
+    struct reqs_draft d;
+    d.q = out;
+    in->at += n + 1;
+    in->number++;
+    clear_draft(r, &d);
+    r->ids.v[0] = id;
+    out->block = r->ids.v;
+    out->blocks = 1;
+    out->time_ns = r->last_ns;
+    r->totals.records++;
+    r->totals.bytes = in->bytes;
+    return 1;
+}
+
 int reqs_next(struct reqs *r, struct req *out, struct err *err) {
     struct reqs_draft d;
     d.q = out;
+    if (r->totals.format == REQS_STREAM && next_number(r, out))
+        return 1;
     int rc = r->events ? read_events(r, &d, err) : read_lines(r, &d, err);
     r->totals.bytes = r->in.bytes;
     if (rc == 1)

@@ -269,9 +269,7 @@ static inline uint64_t digit_value(uint64_t w, unsigned n) {
     return (low + high) >> 32;
 }
 
-/* The digits at p as a number of at most 64 bits: how many they are, 0 when there is no such
- * number (no digit, leading zeros, too large). */
-static unsigned take_digits(const char *p, uint64_t *out) {
+unsigned json_digits(const char *p, uint64_t *out) {
     static const uint32_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
     uint64_t v = 0;
     unsigned all = 0;
@@ -365,7 +363,7 @@ int json_ids(struct json *j, struct json_u64s *out) {
         uint64_t id;
         char *start = j->at;
         int minus = *start == '-';
-        unsigned n = take_digits(start + minus, &id);
+        unsigned n = json_digits(start + minus, &id);
         char *end = start + minus + n;
         if (!n || (*end != ',' && *end != ']') || (minus && id > (uint64_t)1 << 63)) {
             if (json_id(j, &id))            /* a string, blanks behind it, an error */
@@ -385,7 +383,7 @@ int json_count(struct json *j, int64_t *out) {
     json_peek(j);
     char *start = j->at;
     uint64_t whole;
-    unsigned n = take_digits(start, &whole);
+    unsigned n = json_digits(start, &whole);
     if (n && n < 12 && (start[n] == ',' || start[n] == '}')) {
         *out = (int64_t)whole;
         j->at = start + n;
@@ -408,7 +406,7 @@ int json_scaled(struct json *j, int64_t scale, int64_t *out) {
     json_peek(j);
     char *start = j->at;
     uint64_t whole;
-    unsigned n = take_digits(start, &whole);
+    unsigned n = json_digits(start, &whole);
     if (n && n < 9 && (start[n] == ',' || start[n] == '}')) {
         *out = (int64_t)whole * scale;      /* 10^9 at most each */
         j->at = start + n;

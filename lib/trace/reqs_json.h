@@ -64,6 +64,9 @@ int json_null(struct json *j);                              /* takes a null: 1; 
  * number (negative ones as two's complement), everything else as a hash of its bytes. */
 uint64_t json_id_of_text(const char *s, size_t len);
 /* The same of numbers alone: 0, or -1 when the text is none or has more than 64 bits. */
+/* The digits at p, behind which JSON_PAD bytes can be read, as a number: how many they are, 0 when
+ * there is no such number of 64 bits (no digit, leading zeros, too large). */
+unsigned json_digits(const char *p, uint64_t *out);
 int json_id_of_number(const char *s, size_t len, uint64_t *out);
 
 void json_u64s_grow(struct json_u64s *a);                   /* room for one more at least */
