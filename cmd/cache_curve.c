@@ -14,7 +14,7 @@
 #include "cmd/cache_curve.h"
 #include "cmd/plot.h"
 #include "cmd/progress.h"
-#include "lib/cache/ahead.h"
+#include "lib/trace/ahead.h"
 
 #define TERMINAL_POINTS 30
 #define MAX_POINTS 100000000

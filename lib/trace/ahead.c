@@ -3,7 +3,7 @@
  * Two batches: the thread fills one while the caller empties the other. They change hands under a
  * lock some thousand requests at a time.
  */
-#include "lib/cache/ahead.h"
+#include "lib/trace/ahead.h"
 
 #include <pthread.h>
 #include <stdlib.h>
