@@ -79,7 +79,8 @@ Targets
   check      every test, on a fresh machine too; the last line counts them
   asan       C tests and program tests under the address and undefined-behaviour sanitizers
   fuzz       the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each, from FUZZ_SEED= (the time)
-  bench      speed of kernels and whole models (see scripts/bench)
+  bench      speed of models (ONLY=models, see scripts/bench) and of traces (ONLY=cache, see
+             scripts/bench-cache)
   layers     every include stays in the rooms it may use
   install    programs, manual pages, completions, licence; and uninstall
   clean      removes $(BUILD)
@@ -154,7 +155,12 @@ fuzz: $(BUILD)/deps-check
 
 bench: $(BUILD)/deps-demo
 	+@$(MAKE) --no-print-directory $(JOBS) all tests
+ifneq ($(ONLY),cache)
 	@BUILD='$(BUILD)' scripts/bench
+endif
+ifneq ($(ONLY),models)
+	@BUILD='$(BUILD)' scripts/bench-cache
+endif
 
 layers:
 	@scripts/layers
