@@ -633,6 +633,9 @@ static void csv(void) {
               "lengths 2 sessions=2 timed=1");
     CHECK_STR(show("arrived_at;num_prefill_tokens;num_decode_tokens\n0.5;3;4\n0.25;5;6\n"),
               "2 t=0 in=3 out=4\n3 t=0 in=5 out=6\nlengths 2 backwards=1 timed=1");
+    CHECK_STR(show("\"time\" \t\"input_tokens\"\t\"output_tokens\"\n"
+                   "\"1\"\t\"3\"\t \"4\" \r\n"),
+              "2 t=0 in=3 out=4\nlengths 1 timed=1");
     CHECK_STR(show("input_tokens\n7\n"), "2 t=0 in=7\nlengths 1");
     CHECK_STR(show("id,timestamp_ms,cached_tokens,prompt_len\nx,1.5,2,7\ny,2,3,8\n"),
               "2 t=0 in=7 cached=2 id=x\n3 t=500000 in=8 cached=3 id=y\nlengths 2 timed=1");

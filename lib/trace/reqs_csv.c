@@ -60,7 +60,8 @@ static int take_cell(struct json *j, char separator, struct cell *cell, int *mor
         if (*p != '"')
             return json_fail(j, "a closing quote");
         j->at++;
-        json_peek(j);
+        while (*j->at != separator && (*j->at == ' ' || *j->at == '\t' || *j->at == '\r'))
+            j->at++;
     } else {
         while (*j->at != separator && *j->at != '\n')
             j->at++;
