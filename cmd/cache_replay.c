@@ -159,14 +159,32 @@ static void add_named(struct replay_list *l, const struct replay_command *o, con
     usage_die("--policy: '%s': with these semantics there are %sand all", text, list.data);
 }
 
+/* Blocks in which an engine keeps all that the requests ever take: output and copies too. */
+static int64_t engine_room(const struct blocks *b) {
+    int64_t room = 0;
+    for (int64_t r = 0; r < b->requests; r++)
+        if (__builtin_add_overflow(room, (b->input[r] + b->output[r]) / b->block_tokens + 1, &room))
+            return INT64_MAX - 1;
+    return room;
+}
+
+/* What "inf" means to an engine. */
+static void widen_sizes(const struct replay_command *o, const struct blocks *b, struct axes *a) {
+    char *text = mem_strdup(o->sizes);
+    char **part = arg_list(text, &a->sizes);
+    for (int i = 0; i < a->sizes; i++)
+        if (!strcmp(part[i], "inf"))
+            a->size[i] = engine_room(b);
+    free(part);
+    free(text);
+}
+
 static struct axes find_axes(const struct replay_command *o, const struct blocks *b) {
     struct axes a = {0};
     if (o->sizes)
         a.size = cache_sizes("--size", o->sizes, b, &o->model, &a.sizes);
-    /* Engines keep blocks of the output too: where all input fits, so do they. */
-    for (int i = 0; i < a.sizes && o->semantics != SIM_PLAIN; i++)
-        if (a.size[i] == b->unique)
-            a.size[i] += b->output_tokens / b->block_tokens + b->requests;
+    if (o->sizes && o->semantics != SIM_PLAIN)
+        widen_sizes(o, b, &a);
     if (o->ttls) {
         char **part = arg_list(o->ttls, &a.ttls);
         a.ttl = mem_array((size_t)a.ttls, sizeof *a.ttl);
@@ -228,9 +246,16 @@ static struct replay_result *run(const struct replay_command *o, struct blocks *
     return res;
 }
 
-static void check_parts(const struct replay_command *o, const struct blocks *b) {
+#define MOST_WINDOWS 10000000   /* of all replays: some 100 bytes each */
+
+static void check_parts(const struct replay_command *o, const struct blocks *b, int jobs) {
     if (o->by == REPLAY_TIME && !b->time_ns)
         usage_die("--by time: the trace has no timestamps");
+    if (o->by == REPLAY_TIME && b->requests && jobs &&
+        b->time_ns[b->requests - 1] / o->window_ns >= MOST_WINDOWS / jobs)
+        usage_die("--window: the trace ends after %.0f s: more than %d windows of %g s",
+                  (double)b->time_ns[b->requests - 1] / 1e9, MOST_WINDOWS / jobs,
+                  (double)o->window_ns / 1e9);
     if (o->by == REPLAY_SESSION && !b->session)
         usage_die("--by session: the trace has no session_id");
 }
@@ -241,12 +266,16 @@ int cache_replay(int argc, char **argv) {
     parse(&o, argc, argv);
     struct blocks *b = cache_load(&o.in, &o.common);
     struct replay_list jobs = find_jobs(&o, b);
-    check_parts(&o, b);
+    check_parts(&o, b, jobs.n);
     if (b->accesses) {
         struct replay_result *res = run(&o, b, &jobs);
         replay_report(&o, b, &jobs, res);
         if (o.plot)
             replay_draw(&o, &jobs, res);
+        if (!res[0].all.accesses) {
+            warn("%s: no blocks behind the warm-up: nothing to count", input_name(o.in.path));
+            status = EXIT_NOTHING;
+        }
         replay_free(res, jobs.n);
     } else {
         warn("%s: no blocks in %lld requests: nothing to replay", input_name(o.in.path),

@@ -64,7 +64,7 @@ static void tell_cache(struct report *p) {
     cell(p, "size_blocks", FIELD_WHOLE, ALWAYS,
          s->capacity == INT64_MAX ? NAN : (double)s->capacity);
     if (p->has_ttl)
-        cell(p, "ttl_s", 1, ALWAYS, s->ttl_ns ? (double)s->ttl_ns / 1e9 : NAN);
+        cell(p, "ttl_s", 3, ALWAYS, s->ttl_ns ? (double)s->ttl_ns / 1e9 : NAN);
 }
 
 static void tell_part(struct report *p) {
@@ -78,8 +78,8 @@ static void tell_part(struct report *p) {
                   p->part < (int)p->b->sessions ? p->b->session_name[p->part] : NULL);
         break;
     case REPLAY_TIME:
-        cell(p, "from_s", 0, ALWAYS, p->part * window);
-        cell(p, "to_s", 0, ALWAYS, (p->part + 1) * window);
+        cell(p, "from_s", window < 1 ? 3 : 0, ALWAYS, p->part * window);
+        cell(p, "to_s", window < 1 ? 3 : 0, ALWAYS, (p->part + 1) * window);
         break;
     case REPLAY_POSITION:
         count_cell(p, "first_position", ALWAYS, from);

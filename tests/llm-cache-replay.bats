@@ -184,6 +184,29 @@ column() {
     fails 4 replay --policy lru --size 10 "$T/empty"
 }
 
+@test "replay: a warm-up that leaves nothing, more windows than memory holds" {
+    trace 5 8 >"$T/trace"
+    run --separate-stderr -4 "$CACHE" replay --policy lru --size 10 --warmup 100% "$T/trace"
+    [ "$(column requests)" = 0 ]
+    [[ $stderr == *"nothing to count"* ]]
+    printf '{"timestamp":99999999999,"input_length":2,"hash_ids":[1,2]}\n' >"$T/late"
+    fails 2 replay --policy lru --size 1 --by time --window 1ms "$T/late"
+    run -0 "$CACHE" replay --policy lru --size 1 --by time --window 1h "$T/late"
+    [ "$(column to_s)" = 100000800 ]
+}
+
+@test "replay: under an engine inf holds all output too, and other sizes are as given" {
+    trace 5 8 >"$T/trace"
+    run -0 "$CACHE" replay --semantics vllm --policy lru --size 41,100%,inf "$T/trace"
+    [ "$(column size_blocks 1)" = 41 ]
+    [ "$(column size_blocks 2)" = 41 ]
+    [ "$(column evicted_blocks 3)" = 0 ]
+    # lengths far beyond the ids: two requests of 100 blocks each
+    printf '{"timestamp":0,"input_length":1600,"hash_ids":[1]}\n%.0s' 1 2 >"$T/long"
+    run -0 "$CACHE" replay --semantics vllm --policy lru --size inf --block-tokens 16 "$T/long"
+    [ "$(column hit_blocks)" = 1 ]
+}
+
 @test "replay: a full disk and a reader that goes away" {
     trace 5 8 >"$T/trace"
     run -1 bash -c '"$1" replay --policy lru --size 10 "$2" >/dev/full' _ "$CACHE" "$T/trace"
