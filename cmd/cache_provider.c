@@ -309,11 +309,12 @@ int cache_provider(int argc, char **argv) {
     parse(&o, argc, argv);
     struct rules l = find_rules(&o);
     struct blocks *b = cache_load(&o.in, &o.common);
-    if (given(&o, OPT_BY) && !b->session)
+    if (given(&o, OPT_BY) && b->requests && !b->session)
         usage_die("--by session: the trace has no session_id");
-    run_rules(&o, b, &l);
     int status = b->requests ? EXIT_DONE : EXIT_NOTHING;
-    if (!b->requests)
+    if (b->requests)
+        run_rules(&o, b, &l);
+    else
         warn("%s: no requests", input_name(o.in.path));
     blocks_free(b);
     free(l.rule);

@@ -313,9 +313,9 @@ static double loaded(const struct report *p, int i, double v) {
     return i ? timed(p, v) : NAN;
 }
 
-/* Whole numbers that doubles hold. */
+/* Whole numbers as long as doubles hold them. */
 static void put_whole(struct table *t, double v) {
-    if (isnan(v))
+    if (isnan(v) || fabs(v) > 0x1p53)
         table_float(t, v);
     else
         table_int(t, (int64_t)llround(v));
@@ -424,6 +424,8 @@ int cache_tiers(int argc, char **argv) {
     int status = b->requests > s.warmup ? EXIT_DONE : EXIT_NOTHING;
     run_modes(&p, &s);
     table_free(p.table);
+    if (status == EXIT_NOTHING)
+        warn("%s: no requests to count", input_name(o.in.path));
     for (int i = 0; i < TIERS_MAX && size[i]; i++) {
         free(size[i]);
         free(o.tier[i].name);

@@ -93,6 +93,14 @@ provider_field() {
     [[ $output == *"$T/lengths"* ]]
 }
 
+@test "provider: a trace without requests is exit 4, writing for less than fresh breaks even at 0" {
+    : >"$T/none"
+    fails 4 provider "$T/none"
+    fails 4 provider --by session "$T/none"
+    provider_trace | "$CACHE" provider --block-tokens 100 --write 0.05 >"$T/out"
+    [ "$(provider_field breakeven_hit_ratio "$T/out")" = 0 ]
+}
+
 @test "provider: Mooncake's conversation under Anthropic's prices" {
     trace=../shared/data/traces/mooncake-conversation.jsonl
     [ -f "$trace" ] || skip "no $trace"

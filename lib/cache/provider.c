@@ -322,7 +322,9 @@ double provider_breakeven_reads(const struct provider_rule *rule, const struct p
 double provider_breakeven_hits(const struct provider_rule *rule, const struct provider_tally *t) {
     double reads = provider_breakeven_reads(rule, t);
     double cached = (double)(t->hit_tokens + t->written_tokens) / (double)t->input_tokens;
-    return isinf(reads) ? NAN : cached * reads / (1 + reads);
+    if (isinf(reads))
+        return NAN;
+    return reads <= 0 ? 0 : cached * reads / (1 + reads);
 }
 
 double provider_breakeven_interval(const struct provider_rule *rule) {

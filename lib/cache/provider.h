@@ -94,7 +94,8 @@ double provider_uncached(const struct provider_rule *rule, const struct provider
  * (write - 1 + storage per written token) / (1 - read). NaN when nothing was written, infinite
  * when reading is not cheaper. */
 double provider_breakeven_reads(const struct provider_rule *rule, const struct provider_tally *t);
-/* The same as a hit ratio of the input, if as many tokens are hit or written. */
+/* The same as a hit ratio of the input, if as many tokens are hit or written. 0 where even what is
+ * never read costs less than without a cache; NaN when reading is not cheaper. */
 double provider_breakeven_hits(const struct provider_rule *rule, const struct provider_tally *t);
 /* Seconds between two uses of a token up to which storing it costs less than to compute it
  * again: 3600 (1 - read) / storage. NaN without storage. */
