@@ -532,6 +532,8 @@ static void bad_numbers(void) {
     fails("layers=2,d_model=8,heads=2", "d_ff: expected 1 to");
     fails("layers=2,d_model=8,heads=2,experts=4,d_expert=4", "top_k: expected 1 to 4, found 0");
     fails("layers=2,d_model=8,heads=2,d_ff=8,rope_dims=2", "rope_dims: expected 0 to 0, found 2");
+    fails("layers=10000,d_model=16777216,heads=1,dk=1,experts=32767,top_k=1,d_expert=268435456",
+          "expected a model of at most 2^53 parameters, found more");
     fails("layers=2,d_model=8,heads=2,d_ff=8,weight_bits=0", "weight_bits: expected 0.1 to 64");
 }
 

@@ -130,7 +130,9 @@ static int64_t vectors(const struct shape_layer *l, const struct shape_dims *d) 
     return n + (d->sinks ? l->heads : 0);
 }
 
-void shape_weigh(struct shape *s, const struct shape_dims *d) {
+#define MOST_PARAMS 0x1p53      /* exact in every JSON reader, and far from 64 bits in bytes */
+
+int shape_weigh(struct shape *s, const struct shape_dims *d, struct err *err) {
     double bits = d->bits ? d->bits : 16;
     double matrix_bits = d->matrix_bits ? d->matrix_bits : bits;
     double expert_bits = d->expert_bits ? d->expert_bits : matrix_bits;
@@ -148,6 +150,7 @@ void shape_weigh(struct shape *s, const struct shape_dims *d) {
     s->dense_bytes = mem_array((size_t)s->layers, sizeof *s->dense_bytes);
     s->expert_bytes = mem_array((size_t)s->layers, sizeof *s->expert_bytes);
     s->params = other;
+    double sum = (double)other;     /* of what s->params has no room for, too */
     for (int i = 0; i < s->layers; i++) {
         const struct shape_layer *l = &s->layer[i];
         int64_t matrices = attention_matrices(l, width) + 3 * times(l->d_ff + l->d_shared, width);
@@ -155,6 +158,9 @@ void shape_weigh(struct shape *s, const struct shape_dims *d) {
                         (d->shared_gate && l->d_shared ? width : 0);
         int64_t expert = 3 * times(l->d_expert, width);
         int64_t expert_small = d->bias & BIAS_FFN && l->experts ? 2 * l->d_expert + width : 0;
+        sum += (double)(matrices + small) + l->experts * (double)(expert + expert_small);
+        if (sum > MOST_PARAMS)
+            return err_set(err, "expected a model of at most 2^53 parameters, found more");
         double dense = ((double)matrices * matrix_bits + (double)small * bits) / 8;
         double one = ((double)expert * expert_bits + (double)expert_small * bits) / 8;
         s->dense_bytes[i] = (int64_t)dense;
@@ -165,4 +171,5 @@ void shape_weigh(struct shape *s, const struct shape_dims *d) {
     }
     s->params_active = s->params - idle;
     s->weight_bytes = (int64_t)bytes;
+    return 0;
 }

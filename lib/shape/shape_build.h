@@ -47,8 +47,9 @@ struct shape_dims {
 /* The layers, without parameters and bytes. NULL with "heads: expected ..., found ..." for what no
  * model can have. */
 struct shape *shape_build(const struct shape_dims *d, struct err *err);
-/* Computes params, params_active and all bytes from the layers of s; d says the rest. */
-void shape_weigh(struct shape *s, const struct shape_dims *d);
+/* Computes params, params_active and all bytes from the layers of s; d says the rest. -1 when that
+ * is more than 2^53 parameters. */
+int shape_weigh(struct shape *s, const struct shape_dims *d, struct err *err);
 
 /* ---- the readers that shape_find chooses from ------------------------------------------- */
 

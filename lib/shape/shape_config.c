@@ -311,7 +311,8 @@ static struct shape *read_config(struct fields *whole, const char *path) {
     if (s) {
         read_windows(&f, fam, s);
         read_dense_layers(&f, &d, s);
-        shape_weigh(s, &d);
+        if (!f.failed && shape_weigh(s, &d, &why))
+            f.failed = err_set(f.err, "%s: %s", f.where, why.text);
     }
     if (!f.failed)
         return s;

@@ -106,9 +106,10 @@ static struct shape *from_folder(const char *path, struct err *err) {
 
 static struct shape *from_table(const struct shape_dims *d, struct err *err) {
     struct shape *s = shape_build(d, err);
-    if (s)
-        shape_weigh(s, d);
-    return s;
+    if (!s || !shape_weigh(s, d, err))
+        return s;
+    shape_free(s);
+    return NULL;
 }
 
 static void say_unknown(const char *spec, struct err *err) {

@@ -92,7 +92,8 @@ struct shape *shape_from_numbers(const char *text, struct err *err) {
     if (d.d_expert == 0)
         d.d_expert = d.d_ff;
     struct shape *s = shape_build(&d, err);
-    if (s)
-        shape_weigh(s, &d);
-    return s;
+    if (!s || !shape_weigh(s, &d, err))
+        return s;
+    shape_free(s);
+    return NULL;
 }
