@@ -70,8 +70,9 @@ static void tell_cache(struct report *p) {
 static void tell_part(struct report *p) {
     const struct sim_counts *c = &p->r->counts;
     double window = (double)p->o->window_ns / 1e9;
-    int64_t from, to;
-    replay_bucket(p->part, &from, &to);
+    int64_t from = 0, to = 0;
+    if (p->o->by == REPLAY_POSITION || p->o->by == REPLAY_LIFETIME)
+        replay_bucket(p->part, &from, &to);
     switch (p->o->by) {
     case REPLAY_SESSION:
         text_cell(p, "session",
