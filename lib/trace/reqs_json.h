@@ -63,10 +63,10 @@ int json_null(struct json *j);                              /* takes a null: 1; 
 /* An id that is not a JSON number: decimal -2^63..2^64-1 and 0x hexadecimal up to 64 bits as the
  * number (negative ones as two's complement), everything else as a hash of its bytes. */
 uint64_t json_id_of_text(const char *s, size_t len);
-/* The same of numbers alone: 0, or -1 when the text is none or has more than 64 bits. */
 /* The digits at p, behind which JSON_PAD bytes can be read, as a number: how many they are, 0 when
  * there is no such number of 64 bits (no digit, leading zeros, too large). */
 unsigned json_digits(const char *p, uint64_t *out);
+/* json_id_of_text of numbers alone: 0, or -1 when the text is none or has more than 64 bits. */
 int json_id_of_number(const char *s, size_t len, uint64_t *out);
 
 void json_u64s_grow(struct json_u64s *a);                   /* room for one more at least */
