@@ -126,17 +126,23 @@ static int take_off(char *s, const char *tail) {
     return 1;
 }
 
+/* Rounded down; 29 % of 100 are 29, though 0.29 * 100 is less. */
+static int64_t share_of(double percent, int64_t all) {
+    return (int64_t)(percent * (double)all / 100);
+}
+
 static int64_t one_size(const char *option, const char *text, const struct blocks *b,
                         const struct cache_model *m) {
     char *number = mem_strdup(text);
-    double share;
+    double share = 0;
     int64_t n;
     int64_t blocks = 0;
     if (!strcmp(text, "inf")) {
         blocks = b->unique ? b->unique : 1;
     } else if (take_off(number, "%")) {
         if (!num_float(number, 0, 1e6, &share) && share > 0)
-            blocks = (int64_t)fmax(1, floor(share / 100 * b->unique));
+            blocks = share_of(share, b->unique);
+        blocks += share > 0 && !blocks;
     } else if (take_off(number, "tok")) {
         if (!num_size(number, 1, INT64_MAX, &n))
             blocks = n / b->block_tokens;
@@ -198,7 +204,7 @@ int64_t cache_warmup(const char *text, const struct blocks *b) {
         free(number);
         if (bad)
             usage_die("--warmup: '%s': expected a share from 0%% to 100%%", text);
-        return (int64_t)(share / 100 * (double)b->requests);
+        return share_of(share, b->requests);
     }
     if (!num_size(text, 0, INT64_MAX, &n))
         return n < b->requests ? n : b->requests;

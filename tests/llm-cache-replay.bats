@@ -196,6 +196,14 @@ column() {
     [ "$(column to_s)" = 100000800 ]
 }
 
+@test "replay: 29 % of 100 are 29" {
+    seq 100 >"$T/stream"
+    run -0 "$CACHE" replay --policy lru --size 29%,0.001% --warmup 29% "$T/stream"
+    [ "$(column size_blocks 1)" = 29 ]
+    [ "$(column size_blocks 2)" = 1 ]
+    [ "$(column requests 1)" = 71 ]
+}
+
 @test "replay: under an engine inf holds all output too, and other sizes are as given" {
     trace 5 8 >"$T/trace"
     run -0 "$CACHE" replay --semantics vllm --policy lru --size 41,100%,inf "$T/trace"
