@@ -156,6 +156,8 @@ static void all_fields(void) {
               "2 t=0 in=0 ids=\nerror: t:3:34: expected the block_tokens of the records before, "
               "found the end of the line");
     /* A broken line says nothing. */
+    CHECK_STR(show_skipping("{\"block_tokens\":9}\n{\"hash_ids\":[2],\"block_tokens\":8}"),
+              "2 t=0 ids=2\njsonl 1 bad=1 block=8");
     CHECK_STR(show_skipping("{\"hash_ids\":[1],\"block_tokens\":9,}\n{\"hash_ids\":[2]}"),
               "2 t=0 ids=2\njsonl 1 bad=1");
 }

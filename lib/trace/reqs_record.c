@@ -249,6 +249,7 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     struct found f = {0};
     struct json wrong = {NULL, NULL};
     struct reqs_text key;
+    int said = r->said_block_tokens;
     int first = 1;
     int rc;
     if (!json_take(j, '{'))
@@ -276,5 +277,9 @@ int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
         return 0;
     }
     rc = fill_blocks(r, j, d, &f);
-    return rc == 1 && is_chat(&f) ? fill_chat(r, j, d, &f) : rc;
+    if (rc == 1 && is_chat(&f))
+        rc = fill_chat(r, j, d, &f);
+    if (rc < 0)                         /* nothing of a broken line counts */
+        r->said_block_tokens = said;
+    return rc;
 }
