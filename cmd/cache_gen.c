@@ -126,7 +126,7 @@ int cache_gen(int argc, char **argv) {
     struct options o = {.gen = gen_defaults(), .output = "-"};
     struct err err;
     int c;
-    while ((c = getopt_long(argc, argv, ":o:qhV", longs, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, "o:qhV", longs, NULL)) != -1)
         if (!common_option(c, optarg, &o.common, usage))
             take_option(&o, c, optarg);
     if (optind < argc)
