@@ -34,7 +34,7 @@ int cache_gen(int argc, char **argv);
  *
  *     static const struct option longs[] = {COMMON_LONG, CACHE_TRACE_LONG, CACHE_MODEL_LONG,
  *         {"policy", required_argument, NULL, OPT_POLICY}, {NULL, 0, NULL, 0}};
- *     while ((c = getopt_long(argc, argv, ":" COMMON_SHORT, longs, NULL)) != -1)
+ *     while ((c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1)
  *         if (!common_option(c, optarg, &o.common, usage) && !cache_trace_option(c, optarg, &o.in)
  *             && !cache_model_option(c, optarg, &o.model)) switch (c) { case OPT_POLICY: ... }
  */
@@ -64,6 +64,12 @@ void cache_trace_operand(int argc, char **argv, const char *const *usage, struct
 void cache_trace_warn(const struct cache_trace *in, const struct reqs_totals *t, int quiet);
 /* Loads all of it with a progress bar, and warns; dies when it cannot. */
 struct blocks *cache_load(const struct cache_trace *in, const struct common *common);
+/* 1, with a warning, when no block is left to count behind the first `warmup` requests: the verb
+ * prints no rows then and ends with EXIT_NOTHING. */
+int cache_nothing(const struct cache_trace *in, const struct blocks *b, int64_t warmup);
+/* Die where `what`, words as in "--by time", needs what the trace does not have. */
+void cache_need_times(const struct cache_trace *in, const struct blocks *b, const char *what);
+void cache_need_sessions(const struct cache_trace *in, const struct blocks *b);
 
 #define CACHE_MODEL_LONG \
     {"shape", required_argument, NULL, OPT_SHAPE}, \
@@ -91,7 +97,7 @@ void cache_model_ready(struct cache_model *m);
 int64_t *cache_sizes(const char *option, const char *list, const struct blocks *b,
                      const struct cache_model *m, int *n);
 /* "2000", "10%" or "5m": how many requests at the front do not count; NULL: none. */
-int64_t cache_warmup(const char *text, const struct blocks *b);
+int64_t cache_warmup(const char *text, const struct cache_trace *in, const struct blocks *b);
 /* "250ms", "30", "30s", "5m", "1h", "7d" in nanoseconds, from 1. */
 int64_t arg_duration(const char *option, const char *value);
 /* Splits "a,b,c" in place; *n parts, the caller frees the array. */

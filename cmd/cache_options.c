@@ -58,6 +58,20 @@ static int show_loading(void *arg, int64_t bytes) {
     return 0;
 }
 
+/* A block size that was given, though lengths and block counts cannot have come from it, neither
+ * rounded up nor down, makes all that is said of tokens wrong. */
+static void warn_misfits(const struct cache_trace *in, const struct blocks *b) {
+    int64_t misfits = 0;
+    for (int64_t r = 0; r < b->requests; r++) {
+        int64_t n = b->first[r + 1] - b->first[r];
+        misfits += b->input[r] <= (n - 1) * b->block_tokens ||
+                   b->input[r] >= (n + 1) * b->block_tokens;
+    }
+    if (misfits)
+        warn("%s: --block-tokens %d does not fit the lengths and block counts of %lld requests",
+             input_name(in->path), b->block_tokens, (long long)misfits);
+}
+
 struct blocks *cache_load(const struct cache_trace *in, const struct common *common) {
     struct loading l = {.total = -1};
     struct stat st;
@@ -70,7 +84,30 @@ struct blocks *cache_load(const struct cache_trace *in, const struct common *com
     if (!b)
         die_err(&e);
     cache_trace_warn(in, &b->totals, common->quiet);
+    if (in->reqs.block_tokens && !common->quiet)
+        warn_misfits(in, b);
     return b;
+}
+
+int cache_nothing(const struct cache_trace *in, const struct blocks *b, int64_t warmup) {
+    const char *name = input_name(in->path);
+    if (!b->accesses)
+        warn("%s: no blocks in %lld requests: nothing to replay", name, (long long)b->requests);
+    else if (warmup >= b->requests)
+        warn("%s: --warmup leaves out all of its %lld requests", name, (long long)b->requests);
+    else
+        return 0;
+    return 1;
+}
+
+void cache_need_times(const struct cache_trace *in, const struct blocks *b, const char *what) {
+    if (!b->time_ns)
+        die("%s: no request has a timestamp, which %s needs", input_name(in->path), what);
+}
+
+void cache_need_sessions(const struct cache_trace *in, const struct blocks *b) {
+    if (!b->session)
+        die("%s: no request has a session_id, which --by session needs", input_name(in->path));
 }
 
 /* ---- the model -------------------------------------------------------------------------- */
@@ -187,16 +224,16 @@ int64_t arg_duration(const char *option, const char *value) {
               x * units[u].seconds > 9e9;
     free(number);
     if (bad)
-        usage_die("%s: '%s': expected a time above zero with ms, s, m, h or d behind it", option,
+        usage_die("%s: '%s': expected a time above zero, as in 250ms, 30s, 5m, 1h or 7d", option,
                   value);
     return (int64_t)llround(x * units[u].seconds * 1e9);
 }
 
-int64_t cache_warmup(const char *text, const struct blocks *b) {
+int64_t cache_warmup(const char *text, const struct cache_trace *in, const struct blocks *b) {
     size_t len = text ? strlen(text) : 0;
     double share;
     int64_t n;
-    if (!text)
+    if (!text || !b->accesses)
         return 0;
     if (len && text[len - 1] == '%') {
         char *number = mem_strndup(text, len - 1);
@@ -209,8 +246,7 @@ int64_t cache_warmup(const char *text, const struct blocks *b) {
     if (!num_size(text, 0, INT64_MAX, &n))
         return n < b->requests ? n : b->requests;
     int64_t until = arg_duration("--warmup", text);
-    if (!b->time_ns)
-        usage_die("--warmup: '%s': the trace has no timestamps", text);
+    cache_need_times(in, b, "--warmup with a time");
     for (n = 0; n < b->requests && b->time_ns[n] - b->time_ns[0] < until;)
         n++;
     return n;

@@ -224,6 +224,8 @@ static struct lengths load_lengths(const struct options *o) {
     if (got < 0)
         die_err(&err);
     cache_trace_warn(&o->in, reqs_totals(r), o->common.quiet);
+    if (l.n && !reqs_totals(r)->timed && !o->common.quiet)
+        warn("%s: no request has a timestamp: all come at once", input_name(o->in.path));
     reqs_close(r);
     if (l.silent && !o->common.quiet)
         warn("%s: %lld requests do not say their output length: counted as 0",
@@ -235,7 +237,7 @@ static struct lengths load_lengths(const struct options *o) {
 
 static const struct field fields[] = {
     {"scheme", FIELD_TEXT, 0}, {"block_tokens", FIELD_WHOLE, 0}, {"memory_tokens", FIELD_WHOLE, 1},
-    {"requests", FIELD_WHOLE, 0}, {"refused", FIELD_WHOLE, 1}, {"max_batch", FIELD_WHOLE, 0},
+    {"requests", FIELD_WHOLE, 0}, {"refused", FIELD_WHOLE, 0}, {"max_batch", FIELD_WHOLE, 0},
     {"mean_batch", 2, 0}, {"peak_tokens", FIELD_WHOLE, 0}, {"peak_bytes", FIELD_WHOLE, 1},
     {"mean_tokens", 1, 1}, {"used_share", 4, 0}, {"reserved_share", 4, 0},
     {"internal_share", 4, 0}, {"external_share", 4, 0}, {"waste_tokens_per_sequence", 2, 1},
@@ -276,34 +278,42 @@ static int show(void *arg, int64_t done, int64_t total) {
     return 0;
 }
 
+/* A row for each way; how many requests were served in all. */
+static int64_t run_ways(const struct options *o, const struct ways *w, const struct lengths *l) {
+    struct fields f;
+    struct err err = {{0}};
+    int64_t served = 0;
+    fields_open(&f, fields, FIELDS, &o->common);
+    for (int i = 0; i < w->n; i++) {
+        struct progress bar;
+        struct paged_result r;
+        progress_start(&bar, paged_scheme_names()[w->setup[i].scheme], PROGRESS_COUNT,
+                       o->common.quiet);
+        w->setup[i].progress = show;
+        w->setup[i].arg = &bar;
+        if (!o->max_length)
+            w->setup[i].max_tokens = l->longest;
+        if (paged_run(&w->setup[i], l->request, l->n, &r, &err))
+            die("%s: %s", input_name(o->in.path), err.text);
+        progress_end(&bar);
+        print_way(&f, o, &w->setup[i], &r);
+        served += r.requests;
+    }
+    fields_close(&f);
+    return served;
+}
+
 int cache_paged(int argc, char **argv) {
     struct options o = {.model = {.kv_bits = 16}, .schemes = "max,pow2,oracle,paged",
                         .blocks = "1,8,16,32,64,128", .memory = "inf", .watermark = 0.01,
                         .tps = 30, .prefill_tps = 10000};
-    struct fields f;
-    struct err err = {{0}};
-    int64_t served = 0;
     parse(&o, argc, argv);
     struct ways w = find_ways(&o);
     struct lengths l = load_lengths(&o);
-    fields_open(&f, fields, FIELDS, &o.common);
-    for (int i = 0; i < w.n; i++) {
-        struct progress bar;
-        struct paged_result r;
-        progress_start(&bar, paged_scheme_names()[w.setup[i].scheme], PROGRESS_COUNT,
-                       o.common.quiet);
-        w.setup[i].progress = show;
-        w.setup[i].arg = &bar;
-        if (!o.max_length)
-            w.setup[i].max_tokens = l.longest;
-        if (paged_run(&w.setup[i], l.request, l.n, &r, &err))
-            die("%s: %s", input_name(o.in.path), err.text);
-        progress_end(&bar);
-        print_way(&f, &o, &w.setup[i], &r);
-        served += r.requests;
-    }
-    fields_close(&f);
-    if (!served)
+    int64_t served = l.n ? run_ways(&o, &w, &l) : 0;
+    if (!l.n)
+        warn("%s: no requests: nothing to serve", input_name(o.in.path));
+    else if (!served)
         warn("%s: none of %lld requests could be served", input_name(o.in.path), (long long)l.n);
     free(w.setup);
     free(l.request);

@@ -309,15 +309,15 @@ int cache_provider(int argc, char **argv) {
     parse(&o, argc, argv);
     struct rules l = find_rules(&o);
     struct blocks *b = cache_load(&o.in, &o.common);
-    if (given(&o, OPT_BY) && b->requests && !b->session)
-        usage_die("--by session: the trace has no session_id");
-    int status = b->requests ? EXIT_DONE : EXIT_NOTHING;
-    if (b->requests)
+    int nothing = cache_nothing(&o.in, b, 0);
+    if (!nothing) {
+        cache_need_times(&o.in, b, "a time to live");
+        if (given(&o, OPT_BY))
+            cache_need_sessions(&o.in, b);
         run_rules(&o, b, &l);
-    else
-        warn("%s: no requests", input_name(o.in.path));
+    }
     blocks_free(b);
     free(l.rule);
     free(presets);
-    return status;
+    return nothing ? EXIT_NOTHING : EXIT_DONE;
 }

@@ -85,7 +85,10 @@ static void parse(struct replay_command *o, int argc, char **argv) {
         case OPT_TAIL_FIRST: o->tail_first = 1; break;
         case OPT_WARMUP: o->warmup = optarg; break;
         case OPT_BY: o->by = (enum replay_by)arg_choice("--by", optarg, by); break;
-        case OPT_WINDOW: o->window_ns = arg_duration("--window", optarg); break;
+        case OPT_WINDOW:
+            o->window_ns = arg_duration("--window", optarg);
+            o->window_said = 1;
+            break;
         case OPT_PLOT: o->plot = optarg; break;
         case OPT_SEED: o->seed = (uint64_t)arg_int("--seed", optarg, 0, INT64_MAX); break;
         }
@@ -156,7 +159,8 @@ static void add_named(struct replay_list *l, const struct replay_command *o, con
     struct buf list = {0};
     for (const struct sim_ops *const *p = sim_list(o->semantics); *p; p++)
         buf_printf(&list, "%s, ", (*p)->name);
-    usage_die("--policy: '%s': with these semantics there are %sand all", text, list.data);
+    usage_die("--policy: '%s': expected one of %sall under %s semantics", text, list.data,
+              sim_semantics_names()[o->semantics]);
 }
 
 /* Blocks in which an engine keeps all that the requests ever take: output and copies too. */
@@ -229,11 +233,11 @@ static void warn_refused(const struct replay_command *o, const struct replay_lis
 }
 
 static struct replay_result *run(const struct replay_command *o, struct blocks *b,
-                                 const struct replay_list *jobs) {
+                                 const struct replay_list *jobs, int64_t warmup) {
     struct progress bar;
     struct err e = {{0}};
     struct replay_options opt = {
-        .par = par_new(o->common.threads), .warmup = cache_warmup(o->warmup, b), .by = o->by,
+        .par = par_new(o->common.threads), .warmup = warmup, .by = o->by,
         .window_ns = o->window_ns, .shape = o->model.shape, .progress = show_progress,
         .arg = &bar};
     progress_start(&bar, "replaying", PROGRESS_COUNT, o->common.quiet);
@@ -248,39 +252,59 @@ static struct replay_result *run(const struct replay_command *o, struct blocks *
 
 #define MOST_WINDOWS 10000000   /* of all replays: some 100 bytes each */
 
-static void check_parts(const struct replay_command *o, const struct blocks *b, int jobs) {
-    if (o->by == REPLAY_TIME && !b->time_ns)
-        usage_die("--by time: the trace has no timestamps");
-    if (o->by == REPLAY_TIME && b->requests && jobs &&
-        b->time_ns[b->requests - 1] / o->window_ns >= MOST_WINDOWS / jobs)
+static void check_windows(const struct replay_command *o, const struct blocks *b, int jobs) {
+    int64_t end = b->time_ns[b->requests - 1];
+    if (end / o->window_ns >= MOST_WINDOWS / jobs)
         usage_die("--window: the trace ends after %.0f s: more than %d windows of %g s",
-                  (double)b->time_ns[b->requests - 1] / 1e9, MOST_WINDOWS / jobs,
-                  (double)o->window_ns / 1e9);
-    if (o->by == REPLAY_SESSION && !b->session)
-        usage_die("--by session: the trace has no session_id");
+                  (double)end / 1e9, MOST_WINDOWS / jobs, (double)o->window_ns / 1e9);
+}
+
+/* What the trace must have for these jobs and parts. */
+static void check_trace(const struct replay_command *o, const struct blocks *b,
+                        const struct replay_list *jobs) {
+    for (int i = 0; i < jobs->n; i++)
+        if (is_ttl(jobs->job[i].ops))
+            cache_need_times(&o->in, b, "policy ttl");
+    if (o->by == REPLAY_TIME) {
+        cache_need_times(&o->in, b, "--by time");
+        check_windows(o, b, jobs->n);
+    }
+    if (o->by == REPLAY_SESSION)
+        cache_need_sessions(&o->in, b);
+}
+
+/* Options that change nothing here are more likely a mistake than meant. */
+static void warn_idle(const struct replay_command *o, const struct replay_list *jobs) {
+    int ttl = 0;
+    int tail = 0;
+    for (int i = 0; i < jobs->n; i++) {
+        ttl |= is_ttl(jobs->job[i].ops);
+        tail |= !strcmp(jobs->label[i], "lru-tail");
+    }
+    if (o->ttls && !ttl)
+        warn("--ttl changes nothing: it is for --policy ttl");
+    if (o->tail_first && !tail)
+        warn("--tail-first changes nothing: it is for --policy lru, plain semantics");
+    if (o->window_said && o->by != REPLAY_TIME)
+        warn("--window changes nothing: it is for --by time");
 }
 
 int cache_replay(int argc, char **argv) {
     struct replay_command o = {.model.kv_bits = 16, .window_ns = 300 * (int64_t)1000000000, .seed = 1};
-    int status = EXIT_DONE;
     parse(&o, argc, argv);
     struct blocks *b = cache_load(&o.in, &o.common);
     struct replay_list jobs = find_jobs(&o, b);
-    check_parts(&o, b, jobs.n);
-    if (b->accesses) {
-        struct replay_result *res = run(&o, b, &jobs);
+    int64_t warmup = cache_warmup(o.warmup, &o.in, b);
+    int nothing = cache_nothing(&o.in, b, warmup);
+    if (!nothing) {
+        check_trace(&o, b, &jobs);
+        if (!o.common.quiet)
+            warn_idle(&o, &jobs);
+        struct replay_result *res = run(&o, b, &jobs, warmup);
         replay_report(&o, b, &jobs, res);
         if (o.plot)
             replay_draw(&o, &jobs, res);
-        if (!res[0].all.accesses) {
-            warn("%s: no blocks behind the warm-up: nothing to count", input_name(o.in.path));
-            status = EXIT_NOTHING;
-        }
         replay_free(res, jobs.n);
-    } else {
-        warn("%s: no blocks in %lld requests: nothing to replay", input_name(o.in.path),
-             (long long)b->requests);
-        status = EXIT_NOTHING;
     }
     for (int i = 0; i < jobs.n; i++)
         free(jobs.label[i]);
@@ -288,5 +312,5 @@ int cache_replay(int argc, char **argv) {
     free(jobs.job);
     blocks_free(b);
     shape_free(o.model.shape);
-    return status;
+    return nothing ? EXIT_NOTHING : EXIT_DONE;
 }

@@ -19,6 +19,7 @@ struct replay_command {
     int tail_first;
     enum replay_by by;
     int64_t window_ns;
+    int window_said;            /* --window was given */
     uint64_t seed;
 };
 

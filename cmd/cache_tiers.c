@@ -260,7 +260,7 @@ static struct tiers_setup make_setup(struct options *o, const struct blocks *b,
                                      const struct device *d) {
     struct tiers_setup s = {.blocks = b, .tiers = o->tiers, .threshold = o->threshold,
                             .tail_first = o->tail_first, .overlap = o->overlap,
-                            .warmup = cache_warmup(o->warmup, b), .shape = o->model.shape,
+                            .warmup = cache_warmup(o->warmup, &o->in, b), .shape = o->model.shape,
                             .kv_bits = o->model.kv_bits};
     if (s.shape)
         s.flops_per_s = find_flops(o, d);
@@ -406,6 +406,16 @@ static void run_modes(const struct report *p, struct tiers_setup *s) {
     progress_end(&bar.progress);
 }
 
+static void report(const struct options *o, struct tiers_setup *s) {
+    enum table_format format = table_format(stdout, o->common.json);
+    struct report p = {.o = o, .s = s,
+                       .is_wide = format != TABLE_ALIGNED || o->common.verbose};
+    p.table = p.is_wide ? table_new(stdout, wide, COUNT(wide), format)
+                        : table_new(stdout, narrow, COUNT(narrow), format);
+    run_modes(&p, s);
+    table_free(p.table);
+}
+
 int cache_tiers(int argc, char **argv) {
     struct options o = {.model = {.kv_bits = 16}, .device = "h100-sxm", .devices = 1,
                         .write = {1}, .threshold = 2, .compute = "bf16"};
@@ -416,16 +426,9 @@ int cache_tiers(int argc, char **argv) {
         add_memories(&o, d, size);
     struct blocks *b = cache_load(&o.in, &o.common);
     struct tiers_setup s = make_setup(&o, b, d);
-    enum table_format format = table_format(stdout, o.common.json);
-    struct report p = {.o = &o, .s = &s,
-                       .is_wide = format != TABLE_ALIGNED || o.common.verbose};
-    p.table = p.is_wide ? table_new(stdout, wide, COUNT(wide), format)
-                        : table_new(stdout, narrow, COUNT(narrow), format);
-    int status = b->requests > s.warmup ? EXIT_DONE : EXIT_NOTHING;
-    run_modes(&p, &s);
-    table_free(p.table);
-    if (status == EXIT_NOTHING)
-        warn("%s: no requests to count", input_name(o.in.path));
+    int nothing = cache_nothing(&o.in, b, s.warmup);
+    if (!nothing)
+        report(&o, &s);
     for (int i = 0; i < TIERS_MAX && size[i]; i++) {
         free(size[i]);
         free(o.tier[i].name);
@@ -433,5 +436,5 @@ int cache_tiers(int argc, char **argv) {
     blocks_free(b);
     device_free(d);
     shape_free(o.model.shape);
-    return status;
+    return nothing ? EXIT_NOTHING : EXIT_DONE;
 }

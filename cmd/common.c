@@ -158,7 +158,11 @@ double arg_float(const char *option, const char *value, double min, double max) 
 
 int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max) {
     int64_t n;
-    if (num_size(value, min, max, &n))
+    int bad = num_size(value, min, max, &n);
+    if (bad && max == INT64_MAX)
+        usage_die("%s: '%s': expected a number from %lld, with K, M, G or Ki, Mi, Gi behind it if "
+                  "you like", option, value, (long long)min);
+    if (bad)
         usage_die("%s: '%s': expected a number from %lld to %lld, with K, M, G or Ki, Mi, Gi "
                   "behind it if you like", option, value, (long long)min, (long long)max);
     return n;

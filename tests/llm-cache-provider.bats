@@ -84,10 +84,13 @@ provider_field() {
         [[ ${lines[0]} == llm-cache\ provider:* ]]
     done
     printf '{"timestamp":0,"input_length":16,"output_length":2,"hash_ids":[0]}\n' >"$T/alone"
-    run -2 "$CACHE" provider --block-tokens 16 --by session "$T/alone"
+    run -1 "$CACHE" provider --block-tokens 16 --by session "$T/alone"
+    [[ $output == *"$T/alone: no request has a session_id"* ]]
     printf '1\n2\n1\n' >"$T/ids"
     run -1 "$CACHE" provider --block-tokens 16 "$T/ids"
-    [[ $output == *"$T/ids: the trace has no timestamps"* ]]
+    [[ $output == *"$T/ids: no request has a timestamp"* ]]
+    : >"$T/empty"
+    fails 4 provider "$T/empty"
     printf '{"timestamp":0,"input_length":10,"output_length":2}\n' >"$T/lengths"
     run -1 "$CACHE" provider "$T/lengths"
     [[ $output == *"$T/lengths"* ]]

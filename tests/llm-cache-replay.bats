@@ -60,7 +60,7 @@ column() {
         [ "${#lines[@]}" -gt 1 ]
     done
     for p in lru lru-tail fifo lfu slru 2q arc s3-fifo sieve w-tinylfu gdsf ttl belady; do
-        run -0 "$CACHE" replay --policy $p --ttl 90s --size 20% "$T/trace"
+        run -0 "$CACHE" replay -q --policy $p --ttl 90s --size 20% "$T/trace"
         [ "$(column policy)" = $p ]
     done
     run -0 "$CACHE" replay --semantics vllm --policy lru --size 100 "$T/trace"
@@ -182,6 +182,29 @@ column() {
     grep -q 'without block ids' "$T/err"
     : >"$T/empty"
     fails 4 replay --policy lru --size 10 "$T/empty"
+    fails 4 replay --policy ttl --ttl 5m "$T/empty"
+    fails 4 replay --policy lru --size 10 --by time "$T/empty"
+    printf '1\n2\n1\n' >"$T/ids"
+    for args in "--policy ttl --ttl 5m" "--policy lru --size 2 --by time" \
+        "--policy lru --size 2 --by session" "--policy lru --size 2 --warmup 5m"; do
+        # shellcheck disable=SC2086 # options and their values
+        fails 1 replay $args "$T/ids"
+        grep -q "$T/ids: no request has a" "$T/err"
+    done
+    fails 4 replay --policy lru --size 2 --warmup 100% "$T/ids"
+}
+
+@test "replay: options that change nothing, and a block size that cannot be, are warned of" {
+    trace 5 8 >"$T/trace"
+    for args in "--ttl 5m" "--window 1m" "--policy fifo --tail-first" "--block-tokens 7"; do
+        # shellcheck disable=SC2086 # options and their values
+        run -0 --separate-stderr "$CACHE" replay --policy lru --size 10 $args "$T/trace"
+        option=--${args##*--}
+        [[ $stderr == "llm-cache replay: "*"${option%% *}"* ]]
+        # shellcheck disable=SC2086
+        run -0 --separate-stderr "$CACHE" replay -q --policy lru --size 10 $args "$T/trace"
+        [ -z "$stderr" ]
+    done
 }
 
 @test "replay: a warm-up that leaves nothing, more windows than memory holds" {

@@ -144,6 +144,10 @@ tiers_trace() {
     tiers_trace >"$T/trace"
     run --separate-stderr "$CACHE" tiers --tier gpu=3 --warmup 100% "$T/trace"
     [ "$status" -eq 4 ]
+    [ -z "$output" ]
+    [[ $stderr == *"--warmup leaves out all"* ]]
+    : >"$T/empty"
+    fails 4 tiers --tier gpu=3 "$T/empty"
     run --separate-stderr "$CACHE" tiers --tier gpu=3 --warmup 50% "$T/trace"
     [ "$status" -eq 0 ]
     [ "$(printf '%s\n' "$output" | tiers_column requests)" -eq 9 ]
