@@ -1,10 +1,16 @@
 # Completion of llm-cache for bash: the verbs, then the options of the verb, are those that --help
-# lists; so is which of them take a file.
+# lists; so are which of them take a file, the policies and the presets.
 
 # One option with its words a line; "-h, --help   -V, --version" are two.
 _llm_cache_help() {
     "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
         sed -E 's/  +-/\n  -/g' | grep -E '^  -'
+}
+
+# What stands under a heading of the help, without its words.
+_llm_cache_names() {
+    "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
+        sed -nE "/^$1/,\$s/^  ([a-z0-9][a-z0-9-]*) .*/\\1/p" | sort -u
 }
 
 _llm_cache() {
@@ -17,14 +23,28 @@ _llm_cache() {
         mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$cur")
         return
     fi
-    case $prev in
-        --semantics) words='plain vllm sglang' ;;
-        --kv-type) words='f32 f16 bf16 fp8 q8_0' ;;
-        --by) words='session time position lifetime' ;;
-        --allocator) words='buddy first-fit' ;;
+    case ${COMP_WORDS[1]}:$prev in
+        *:--semantics) words='plain vllm sglang' ;;
+        *:--kv-type) words='f32 f16 bf16 fp8 q8_0' ;;
+        replay:--policy) words="all $(_llm_cache_names Policies)" ;;
+        replay:--by) words='session time position lifetime' ;;
+        paged:--scheme) words='max pow2 oracle paged' ;;
+        paged:--allocator) words='buddy first-fit' ;;
+        tiers:--device) words='h100-sxm h200 a100-80g mi300x rtx-4090 cpu' ;;
+        tiers:--write) words='through selective back exclusive all' ;;
+        provider:--preset) words=$(_llm_cache_names Presets) ;;
+        provider:--renew) words='yes no' ;;
+        provider:--place) words='turns spread double' ;;
+        provider:--by) words='session' ;;
+        semantic:--policy) words='lru fifo' ;;
     esac
     if [ -n "$words" ]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+        # A profile of one's own is a file.
+        if [ "$prev" = --device ] && [ "${#COMPREPLY[@]}" = 0 ]; then
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        fi
     elif [[ $cur == -* ]]; then
         words=$(_llm_cache_help | grep -oE -- '^  (-[a-zA-Z], +)?(--[a-z-]+)?' |
             grep -oE -- '--?[a-zA-Z-]+')

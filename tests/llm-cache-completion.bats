@@ -113,4 +113,50 @@ zsh_offers() {
     for word in buddy first-fit; do
         "$CACHE" gen --sessions 2 | "$CACHE" paged --allocator $word
     done
+    "$CACHE" gen --sessions 2 -o "$T/trace"
+    for word in $(bash_offers llm-cache replay --policy ''); do
+        "$CACHE" replay --policy "$word" --size 9 --ttl 5m "$T/trace" ||
+            "$CACHE" replay --policy "$word" --size 9 --semantics sglang "$T/trace"
+    done
+    while read -r verb option more; do
+        for word in $(bash_offers llm-cache "$verb" "$option" ''); do
+            # shellcheck disable=SC2086 # what else the option needs
+            "$CACHE" "$verb" "$option" "$word" $more "$T/trace"
+        done
+    done <<'EOF'
+paged --scheme
+tiers --device --tier gpu=9
+tiers --write --tier gpu=9
+provider --preset
+provider --renew
+provider --place --breakpoints 4
+provider --by
+EOF
+    for word in $(bash_offers llm-cache semantic --policy ''); do
+        run -1 "$CACHE" semantic --policy "$word" "$T/nothing"
+    done
+}
+
+@test "completion: the shells offer the same words" {
+    while read -r verb option; do
+        bash_offers llm-cache "$verb" "$option" '' >"$T/words"
+        [ -s "$T/words" ]
+        if command -v zsh >/dev/null; then
+            diff <(zsh_offers llm-cache "$verb" "$option" '' | grep -v '^FILES$') "$T/words"
+        fi
+        if command -v fish >/dev/null; then
+            diff <(fish_offers "llm-cache $verb $option " | grep -vxFf <(ls -p)) "$T/words"
+        fi
+    done <<'EOF'
+replay --policy
+replay --by
+paged --scheme
+tiers --device
+tiers --write
+provider --preset
+provider --renew
+provider --place
+provider --by
+semantic --policy
+EOF
 }
