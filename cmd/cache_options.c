@@ -41,10 +41,11 @@ void cache_trace_operand(int argc, char **argv, const char *const *usage,
 void cache_trace_warn(const struct cache_trace *in, const struct reqs_totals *t, int quiet) {
     const char *name = input_name(in->path);
     if (t->bad)
-        warn("%s: %lld broken lines passed over", name, (long long)t->bad);
+        warn("%s: %lld broken line%s passed over", name, (long long)t->bad,
+             t->bad == 1 ? "" : "s");
     if (t->backwards && !quiet)
-        warn("%s: %lld timestamps went back; those requests count at the time of the one before",
-             name, (long long)t->backwards);
+        warn("%s: %lld timestamp%s went back; such a request counts at the time of the one before",
+             name, (long long)t->backwards, t->backwards == 1 ? "" : "s");
 }
 
 struct loading {
@@ -68,8 +69,8 @@ static void warn_misfits(const struct cache_trace *in, const struct blocks *b) {
                    b->input[r] >= (n + 1) * b->block_tokens;
     }
     if (misfits)
-        warn("%s: --block-tokens %d does not fit the lengths and block counts of %lld requests",
-             input_name(in->path), b->block_tokens, (long long)misfits);
+        warn("%s: --block-tokens %d does not fit lengths and block counts, in %lld of %lld requests",
+             input_name(in->path), b->block_tokens, (long long)misfits, (long long)b->requests);
 }
 
 struct blocks *cache_load(const struct cache_trace *in, const struct common *common) {
@@ -92,7 +93,8 @@ struct blocks *cache_load(const struct cache_trace *in, const struct common *com
 int cache_nothing(const struct cache_trace *in, const struct blocks *b, int64_t warmup) {
     const char *name = input_name(in->path);
     if (!b->accesses)
-        warn("%s: no blocks in %lld requests: nothing to replay", name, (long long)b->requests);
+        warn("%s: none of %lld requests has a block: nothing to replay", name,
+             (long long)b->requests);
     else if (warmup >= b->requests)
         warn("%s: --warmup leaves out all of its %lld requests", name, (long long)b->requests);
     else
