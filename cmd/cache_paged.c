@@ -33,7 +33,7 @@ static const char *const usage[] = {
     CACHE_TRACE_USAGE,
     CACHE_MODEL_USAGE,
     "General\n"
-    "  -q, --quiet            no progress, no warnings\n"
+    "  -q, --quiet            no progress bar, fewer warnings\n"
     "  -h, --help             -V, --version\n",
     NULL};
 

@@ -40,7 +40,7 @@ static const char *usage[] = {
     "  -v, --verbose          every column on a terminal too\n",
     CACHE_TRACE_USAGE,
     "General\n"
-    "  -q, --quiet            no progress, no warnings\n"
+    "  -q, --quiet            no progress bar, fewer warnings\n"
     "  -h, --help             -V, --version\n\n"
     "Presets (a convenience: prices change, check yours)\n",
     [USAGE_PRESETS] = NULL,

@@ -36,8 +36,8 @@ static const char *usage[] = {
     CACHE_TRACE_USAGE,
     CACHE_MODEL_USAGE,
     "General\n"
-    "  -t, --threads N        (default: one per core)\n"
-    "  -q, --quiet            no progress, no warnings\n"
+    "  -t, --threads N        threads (default: one per core)\n"
+    "  -q, --quiet            no progress bar, fewer warnings\n"
     "  -h, --help             -V, --version\n",
     NULL,                       /* the policies */
     NULL};

@@ -33,8 +33,8 @@ static const char *const usage[] = {
     "      --plot FILE        draw hit ratio against threshold, .svg or .png\n"
     "      --json             JSON Lines in place of a table\n"
     "General\n"
-    "  -t, --threads N        (default: one per core)\n"
-    "  -q, --quiet            no progress, no warnings\n"
+    "  -t, --threads N        threads (default: one per core)\n"
+    "  -q, --quiet            no progress bar, fewer warnings\n"
     "  -h, --help             -V, --version\n",
     NULL};
 

@@ -48,7 +48,7 @@ static const char *const usage[] = {
     CACHE_TRACE_USAGE,
     CACHE_MODEL_USAGE,
     "General\n"
-    "  -q, --quiet            no progress, no warnings\n"
+    "  -q, --quiet            no progress bar, fewer warnings\n"
     "  -h, --help             -V, --version\n",
     NULL};
 
@@ -282,12 +282,12 @@ static const struct column wide[] = {
     {"block_hit_ratio", 4}, {"token_hit_ratio", 4}, {"total_hit_blocks", 0},
     {"total_hit_tokens", 0}, {"total_block_hit_ratio", 4}, {"total_token_hit_ratio", 4},
     {"loads", 0}, {"loaded_bytes", 0}, {"load_s", 3},
-    {"recompute_s", 3}, {"load_ratio", 4}, {"break_even_tokens", 0}, {"written_blocks", 0},
+    {"recompute_s", 3}, {"load_ratio", 4}, {"breakeven_tokens", 0}, {"written_blocks", 0},
     {"written_bytes", 0}, {"evicted_blocks", 0}, {"prefill_s", 3}, {"prefill_vs_none", 4},
     {"prefill_vs_first", 4}};
 static const struct column narrow[] = {
     {"write", 0}, {"tier", 0}, {"size_blocks", 0}, {"token_hit_ratio", 4},
-    {"total_token_hit_ratio", 4}, {"load_s", 3}, {"recompute_s", 3}, {"break_even_tokens", 0},
+    {"total_token_hit_ratio", 4}, {"load_s", 3}, {"recompute_s", 3}, {"breakeven_tokens", 0},
     {"prefill_s", 3}, {"prefill_vs_none", 4}};
 #define COUNT(x) ((int)(sizeof(x) / sizeof *(x)))
 

@@ -59,5 +59,5 @@ int main(int argc, char **argv) {
         print_verbs(stderr);
         return EXIT_USAGE;
     }
-    usage_die("'%s' is no verb; see llm-cache --help", word);
+    usage_die("'%s' is no verb", word);
 }

@@ -78,7 +78,7 @@ tiers_trace() {
     [ "$(printf '%s\n' "$output" | tiers_column recompute_s | tail -1)" = 115.712 ]
     [ "$(printf '%s\n' "$output" | tiers_column prefill_s | head -1)" = 347.136 ]
     [ "$(printf '%s\n' "$output" | tiers_column prefill_s | tail -1)" = 233.972 ]
-    [ "$(printf '%s\n' "$output" | tiers_column break_even_tokens | tail -1)" -eq 1 ]
+    [ "$(printf '%s\n' "$output" | tiers_column breakeven_tokens | tail -1)" -eq 1 ]
 }
 
 @test "tiers: without --tier the device's memories, less the weights" {
