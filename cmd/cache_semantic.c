@@ -343,8 +343,10 @@ static void run_replay(struct replay *r) {
     progress_end(&bar);
     if (rc < 0)
         die_err(&err);
-    if (!r->width)
-        die("%s: no array in it", zio_name(r->npy.z));
+    if (!r->width) {
+        warn("%s: no array in it: no question to look up", zio_name(r->npy.z));
+        exit(common_finish(EXIT_NOTHING));
+    }
     check_known(&r->labels, r->rows, 1);
     check_known(&r->tokens, r->rows, 1);
     zio_abort(r->npy.z);
