@@ -115,8 +115,12 @@ SGLANG_DEFINE(filo, "the leaf that was made last")
 static void *create_slru(const struct sim_setup *s, struct err *err) {
     static const char *const keys[] = {"protected", NULL};
     struct radix *t = start(s, rank_slru, keys, err);
-    if (t)
-        t->protect = (uint32_t)policy_param(s, "protected", 2, 1, 1000000, err);
+    if (!t)
+        return NULL;
+    double protect = policy_param(s, "protected", 2, 1, 1000000, err);
+    t->protect = (uint32_t)protect;
+    if (protect != t->protect)
+        err_set(err, "protected is a whole number");
     return t;
 }
 
