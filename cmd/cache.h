@@ -100,6 +100,8 @@ int64_t *cache_sizes(const char *option, const char *list, const struct blocks *
 int64_t cache_warmup(const char *text, const struct cache_trace *in, const struct blocks *b);
 /* "250ms", "30", "30s", "5m", "1h", "7d" in nanoseconds, from 1. */
 int64_t arg_duration(const char *option, const char *value);
+/* Takes `tail` off the end of s; 1 when it was there. */
+int arg_take_off(char *s, const char *tail);
 /* Splits "a,b,c" in place; *n parts, the caller frees the array. */
 char **arg_list(char *text, int *n);
 

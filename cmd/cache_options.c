@@ -155,8 +155,7 @@ char **arg_list(char *text, int *n) {
     return part;
 }
 
-/* Takes `tail` off the end of s; 1 when it was there. */
-static int take_off(char *s, const char *tail) {
+int arg_take_off(char *s, const char *tail) {
     size_t n = strlen(s);
     size_t t = strlen(tail);
     if (n < t || strcmp(s + n - t, tail))
@@ -178,14 +177,14 @@ static int64_t one_size(const char *option, const char *text, const struct block
     int64_t blocks = 0;
     if (!strcmp(text, "inf")) {
         blocks = b->unique ? b->unique : 1;
-    } else if (take_off(number, "%")) {
+    } else if (arg_take_off(number, "%")) {
         if (!num_float(number, 0, 1e6, &share) && share > 0)
             blocks = share_of(share, b->unique);
         blocks += share > 0 && !blocks;
-    } else if (take_off(number, "tok")) {
+    } else if (arg_take_off(number, "tok")) {
         if (!num_size(number, 1, INT64_MAX, &n))
             blocks = n / b->block_tokens;
-    } else if (take_off(number, "B")) {
+    } else if (arg_take_off(number, "B")) {
         if (!m->shape)
             usage_die("%s: '%s': a size in bytes needs --shape", option, text);
         if (!num_size(number, 1, INT64_MAX, &n))
@@ -220,7 +219,7 @@ int64_t arg_duration(const char *option, const char *value) {
     char *number = mem_strdup(value);
     double x = 0;
     size_t u = 0;
-    while (!take_off(number, units[u].name))
+    while (!arg_take_off(number, units[u].name))
         u++;
     int bad = num_float(number, 0, 1e10, &x) || x * units[u].seconds < 1e-9 ||
               x * units[u].seconds > 9e9;

@@ -98,29 +98,19 @@ static void parse(struct options *o, int argc, char **argv) {
 
 /* ---- what the words of the command line mean -------------------------------------------- */
 
-/* Takes a tail of letters off: 1 when it was there. */
-static int take_off(char *text, const char *tail) {
-    size_t n = strlen(text);
-    size_t t = strlen(tail);
-    if (n < t || strcmp(text + n - t, tail))
-        return 0;
-    text[n - t] = '\0';
-    return 1;
-}
-
 /* Not cache_sizes: blocks of a trace are no unit here, and there may be none. */
 static int64_t memory_tokens(const struct options *o) {
     char *number = mem_strdup(o->memory);
     int64_t n = -1;
     if (!strcmp(number, "inf")) {
         n = PAGED_MOST_TOKENS;
-    } else if (take_off(number, "B")) {
+    } else if (arg_take_off(number, "B")) {
         if (!o->model.shape)
             usage_die("--memory: '%s': a size in bytes needs --shape", o->memory);
         if (!num_size(number, 1, INT64_MAX, &n))
             n = (int64_t)((double)n / o->model.token_bytes);
     } else {
-        take_off(number, "tok");
+        arg_take_off(number, "tok");
         if (num_size(number, 1, PAGED_MOST_TOKENS, &n))
             n = -1;
     }
