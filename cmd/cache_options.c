@@ -69,7 +69,7 @@ static void warn_misfits(const struct cache_trace *in, const struct blocks *b) {
                    b->input[r] >= (n + 1) * b->block_tokens;
     }
     if (misfits)
-        warn("%s: --block-tokens %d does not fit lengths and block counts, in %lld of %lld requests",
+        warn("%s: --block-tokens %d does not fit lengths and block counts in %lld of %lld requests",
              input_name(in->path), b->block_tokens, (long long)misfits, (long long)b->requests);
 }
 
@@ -95,8 +95,8 @@ int cache_nothing(const struct cache_trace *in, const struct blocks *b, int64_t 
     if (!b->accesses)
         warn("%s: none of %lld requests has a block: nothing to replay", name,
              (long long)b->requests);
-    else if (warmup >= b->requests)
-        warn("%s: --warmup leaves out all of its %lld requests", name, (long long)b->requests);
+    else if (b->first[warmup] == b->accesses)
+        warn("%s: no blocks behind the warm-up: nothing to count", name);
     else
         return 0;
     return 1;
