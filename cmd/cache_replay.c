@@ -290,7 +290,8 @@ static void warn_idle(const struct replay_command *o, const struct replay_list *
 }
 
 int cache_replay(int argc, char **argv) {
-    struct replay_command o = {.model.kv_bits = 16, .window_ns = 300 * (int64_t)1000000000, .seed = 1};
+    struct replay_command o = {.model.kv_bits = 16, .window_ns = 300 * (int64_t)1000000000,
+                               .seed = 1};
     parse(&o, argc, argv);
     struct blocks *b = cache_load(&o.in, &o.common);
     struct replay_list jobs = find_jobs(&o, b);

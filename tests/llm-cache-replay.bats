@@ -219,6 +219,12 @@ column() {
     [ "$(column to_s)" = 100000800 ]
 }
 
+@test "replay: hits that protect under sglang's slru are a whole number" {
+    trace 5 8 >"$T/trace"
+    fails 2 replay --semantics sglang --policy slru:protected=1.5 --size 10 "$T/trace"
+    run -0 "$CACHE" replay --semantics sglang --policy slru:protected=3 --size 10 "$T/trace"
+}
+
 @test "replay: 29 % of 100 are 29" {
     seq 100 >"$T/stream"
     run -0 "$CACHE" replay --policy lru --size 29%,0.001% --warmup 29% "$T/stream"
