@@ -198,6 +198,15 @@ struct job {
     struct shards *shards;
 };
 
+/* The trace is at fault, in this line (0: as a whole); or the output, which then is named. */
+static void fail(const struct options *o, int64_t line, struct err *err) {
+    if (o->save && !strncmp(err->text, o->save, strlen(o->save)))
+        die_err(err);
+    if (line)
+        die("%s:%lld: %s", input_name(o->in.path), (long long)line, err->text);
+    die("%s: %s", input_name(o->in.path), err->text);
+}
+
 static void read_trace(const struct options *o, struct job *j) {
     struct progress bar;
     struct stat st;
@@ -213,7 +222,7 @@ static void read_trace(const struct options *o, struct job *j) {
     progress_start(&bar, "reading", PROGRESS_BYTES, o->common.quiet);
     for (int64_t n = 1; (rc = ahead_next(a, &q, &err)) == 1; n++) {
         if (j->curve ? curve_add(j->curve, &q, &err) : shards_add(j->shards, &q, &err))
-            break;
+            fail(o, q.line, &err);
         if (n % PROGRESS_EVERY == 0) {
             int64_t bytes = ahead_bytes(a);
             progress_update(&bar, bytes, bytes <= total ? total : -1);
@@ -224,14 +233,11 @@ static void read_trace(const struct options *o, struct job *j) {
     if (rc < 0)
         die_err(&err);
     const struct reqs *r = ahead_reqs(a);
-    if (!rc && o->ttl && reqs_totals(r)->records && !reqs_totals(r)->timed)
+    if (o->ttl && reqs_totals(r)->records && !reqs_totals(r)->timed)
         die("%s: no request has a timestamp, which --ttl needs", input_name(o->in.path));
-    int size = rc ? 0 : reqs_block_tokens(r);
-    if (rc || (j->curve ? curve_finish(j->curve, size, &err)
-                        : shards_finish(j->shards, size, &err))) {
-        err_prefix(&err, "%s", input_name(o->in.path));
-        die_err(&err);
-    }
+    int size = reqs_block_tokens(r);
+    if (j->curve ? curve_finish(j->curve, size, &err) : shards_finish(j->shards, size, &err))
+        fail(o, 0, &err);
     cache_trace_warn(&o->in, reqs_totals(r), o->common.quiet);
     ahead_close(a);
 }
@@ -280,7 +286,9 @@ static void print_rows(const struct options *o, const struct curve_source *s) {
 static int print_curve(const struct options *o, const struct job *j) {
     const struct curve_source s = {j->curve, j->shards, order_of(o), o->common.json};
     if (curve_source_totals(&s)->accesses == 0) {
-        warn("the trace has no blocks, so there is no hit ratio");
+        warn("%s: no blocks in %lld requests: there is no hit ratio",
+             o->merge ? "the curves" : input_name(o->in.path),
+             (long long)curve_source_totals(&s)->requests);
         return EXIT_NOTHING;
     }
     if (j->shards && shards_blocks(j->shards) == 0) {
@@ -324,6 +332,9 @@ int cache_curve(int argc, char **argv) {
             !cache_trace_option(c, optarg, &o.in) && !cache_model_option(c, optarg, &o.model))
             take_option(&o, c, optarg);
     check_options(&o);
+    if (o.ttl && !o.merge && argc - optind > 1)
+        usage_die("'%s': one trace is read; --ttl takes no value here, --at chooses times to live",
+                  argv[optind]);
     if (!o.merge)
         cache_trace_operand(argc, argv, usage, &o.in);
     else if (optind == argc)

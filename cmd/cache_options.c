@@ -10,6 +10,7 @@
 #include "cmd/progress.h"
 #include "lib/base/num.h"
 
+#define FAR_TOO_MANY 1000       /* times the unique blocks: a size that was not meant in blocks */
 #define MAX_BLOCK_TOKENS (1 << 24)
 
 /* ---- the trace -------------------------------------------------------------------------- */
@@ -191,6 +192,9 @@ static int64_t one_size(const char *option, const char *text, const struct block
             blocks = (int64_t)((double)n / m->token_bytes / b->block_tokens);
     } else if (!num_size(number, 1, INT64_MAX, &n)) {
         blocks = n;
+        if (b->unique && n / FAR_TOO_MANY > b->unique)
+            warn("%s: '%s': so many blocks are over %d times what the trace has (sizes in bytes end "
+                 "in B)", option, text, FAR_TOO_MANY);
     }
     free(number);
     if (blocks < 1)

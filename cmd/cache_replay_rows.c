@@ -89,8 +89,8 @@ static void tell_part(struct report *p) {
     case REPLAY_LIFETIME:
         cell(p, p->b->time_ns ? "from_s" : "from_requests", 3, ALWAYS, life(p, (double)from));
         cell(p, p->b->time_ns ? "to_s" : "to_requests", 3, ALWAYS, life(p, (double)to));
-        count_cell(p, "evicted_blocks", ALWAYS, c->life[p->part]);
-        cell(p, "evicted_share", 4, ALWAYS, share(c->life[p->part], c->evicted));
+        count_cell(p, "evicted_blocks", ALWAYS, replay_lives(c, p->part));
+        cell(p, "evicted_share", 4, ALWAYS, share(replay_lives(c, p->part), c->evicted));
         break;
     default:
         break;
@@ -157,7 +157,7 @@ static void report_part(struct report *p, int part) {
     p->part = part;
     p->tally = p->r->parts ? &p->r->part[part] : &p->r->all;
     if (p->o->by == REPLAY_LIFETIME)
-        any = p->r->counts.life[part];
+        any = replay_lives(&p->r->counts, part);
     else if (p->r->parts)
         any = p->tally->requests;
     if (!any)
@@ -175,7 +175,7 @@ void replay_report(const struct replay_command *o, const struct blocks *b,
     fields_open(&p.fields, p.field, p.cells, &o->common);
     for (p.at = 0; p.at < jobs->n; p.at++) {
         p.r = &res[p.at];
-        int64_t parts = o->by == REPLAY_LIFETIME ? SIM_LIVES : p.r->parts ? p.r->parts : 1;
+        int64_t parts = o->by == REPLAY_LIFETIME ? REPLAY_LIFE_PARTS : p.r->parts ? p.r->parts : 1;
         for (int64_t k = 0; k < parts; k++)
             report_part(&p, (int)k);
     }

@@ -6,7 +6,7 @@
  */
 #include <inttypes.h>
 
-#include "lib/cache/sim.h"
+#include "lib/cache/replay.h"
 #include "tests/check.h"
 #include "tests/random.h"
 #include "tests/scratch.h"
@@ -99,9 +99,9 @@ static void vllm_by_hand(void) {
     CHECK_INT(ops->counts(sim)->inserted, 8);
     CHECK_INT(ops->counts(sim)->evicted, 5);
     /* Lives: p 1 s, 2 2 s and its copy 1 s, 6 1 s; 1 from 0 to 9 s. Buckets end at 2^i ms. */
-    CHECK_INT(ops->counts(sim)->life[10], 3);
-    CHECK_INT(ops->counts(sim)->life[11], 1);
-    CHECK_INT(ops->counts(sim)->life[14], 1);
+    CHECK_INT(replay_lives(ops->counts(sim), 10), 3);
+    CHECK_INT(replay_lives(ops->counts(sim), 11), 1);
+    CHECK_INT(replay_lives(ops->counts(sim), 14), 1);
     ops->free(sim);
     blocks_free(b);
 }

@@ -296,13 +296,36 @@ static void counts_of_a_small_trace(void) {
     CHECK_INT(res->blocks_at_end, 3);
     CHECK_INT(res->orphans_at_end, 2);          /* 9 without 8, 3 without its first parent 2 */
     /* Lives: 1 and 2 from 0 s to 3 s (bucket 12: 2048 to 4095 ms), 3 and 8 to 9 s (14, 13). */
-    CHECK_INT(res->counts.life[12], 2);
-    CHECK_INT(res->counts.life[13], 1);
-    CHECK_INT(res->counts.life[14], 1);
-    CHECK_NEAR(replay_life_quantile(&res->counts, 0.5), 4096, 0);
-    CHECK_NEAR(replay_life_quantile(&res->counts, 0.25), 3072, 0);
+    CHECK_INT(replay_lives(&res->counts, 12), 2);
+    CHECK_INT(replay_lives(&res->counts, 13), 1);
+    CHECK_INT(replay_lives(&res->counts, 14), 1);
+    /* 3000 ms is in [2944, 3072): a half of the evicted is at its upper end. */
+    CHECK_INT(res->counts.life[sim_life(3000)], 2);
+    CHECK_NEAR(replay_life_quantile(&res->counts, 0.5), 3072, 0);
+    CHECK_NEAR(replay_life_quantile(&res->counts, 0.25), 3008, 0);
     replay_free(res, 1);
     blocks_free(b);
+}
+
+/* Exact up to 15; from there on a bucket is a sixteenth of an octave. */
+static void lives_have_buckets(void) {
+    for (int64_t life = 0; life < 16; life++)
+        CHECK_INT(sim_life(life), life);
+    for (int i = 16; i < SIM_LIVES; i++) {
+        int64_t from = (int64_t)(16 + i % 16) << (i / 16 - 1);
+        CHECK_INT(sim_life(from), i);
+        CHECK_INT(sim_life(from - 1), i - 1);
+    }
+    CHECK_INT(sim_life(INT64_MAX), SIM_LIVES - 1);
+    struct sim_counts c = {.evicted = 1000};
+    for (int64_t life = 1; life <= 1000; life++)
+        c.life[sim_life(life * 177)]++;
+    for (int k = 1; k < 10; k++)
+        CHECK_NEAR(replay_life_quantile(&c, k / 10.0) / (17700.0 * k), 1, 1 / 16.0);
+    int64_t all = 0;
+    for (int part = 0; part < REPLAY_LIFE_PARTS; part++)
+        all += replay_lives(&c, part);
+    CHECK_INT(all, 1000);
 }
 
 static void add(struct replay_tally *sum, const struct replay_tally *t) {
@@ -450,6 +473,7 @@ int main(void) {
     RUN_NAMED("ttl is its model", policy_is_its_model("ttl", TTL));
     RUN_NAMED("belady is its model", policy_is_its_model("belady", BELADY));
     RUN(counts_of_a_small_trace);
+    RUN(lives_have_buckets);
     RUN(parts_are_the_whole);
     RUN(warmup_is_left_out);
     RUN(threads_change_nothing);

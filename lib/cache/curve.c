@@ -260,8 +260,8 @@ int curve_add_part(struct curve *c, const struct curve_request *q, const uint64_
 int curve_add_lengths(struct curve *c, const struct req *q, struct curve_request *out,
                       struct err *err) {
     if (q->blocks == REQS_UNKNOWN)
-        return err_set(err, "line %" PRId64 ": a request without block ids or token ids: what a "
-                       "prefix cache would do cannot be told from lengths", q->line);
+        return err_set(err, "a request without block ids or token ids: what a prefix cache would "
+                       "do cannot be told from lengths");
     c->totals.requests++;
     c->totals.accesses += q->blocks;
     if (q->input_tokens == REQS_UNKNOWN) {

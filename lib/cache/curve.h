@@ -43,8 +43,8 @@ struct curve_options {
 
 struct curve *curve_new(const struct curve_options *opt);
 void curve_free(struct curve *c);                       /* NULL is fine */
-/* A record without block ids, or without a time where order asks for one, is an error that names
- * its line. */
+/* A record without block ids, or without a time where order asks for one, is an error, which does
+ * not name file and line. */
 int curve_add(struct curve *c, const struct req *q, struct err *err);
 /* After the last one. block_tokens 0: unknown, an error when the trace has lengths. */
 int curve_finish(struct curve *c, int block_tokens, struct err *err);

@@ -55,7 +55,7 @@ struct replay {
     int64_t running, decoding;
 
     int64_t *made;              /* [n] tokens before the last preemption */
-    float *delay;               /* [requests served so far] seconds in the queue */
+    double *delay;              /* [requests served so far] seconds in the queue */
     int64_t *preempted;         /* stack, the oldest on top */
     int64_t n_preempted, preempted_cap;
     int64_t next;               /* first request that never ran */
@@ -336,7 +336,7 @@ static void leave_queue(struct replay *r, int64_t request) {
         return;
     }
     double wait = (double)r->pass / r->s->decode_tps - (double)r->request[request].time_ns / 1e9;
-    r->delay[r->out->requests++] = (float)(wait > 0 ? wait : 0);
+    r->delay[r->out->requests++] = wait > 0 ? wait : 0;
     r->next++;
 }
 
@@ -393,9 +393,9 @@ static int64_t next_pass(struct replay *r) {
     return pass == INT64_MAX ? NONE : pass;
 }
 
-static int compare_floats(const void *a, const void *b) {
-    float x = *(const float *)a;
-    float y = *(const float *)b;
+static int compare_delays(const void *a, const void *b) {
+    double x = *(const double *)a;
+    double y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -407,13 +407,13 @@ static void fill_delays(struct replay *r) {
         o->queue_mean_s = o->queue_p50_s = o->queue_p99_s = o->queue_max_s = NAN;
         return;
     }
-    qsort(r->delay, (size_t)n, sizeof *r->delay, compare_floats);
+    qsort(r->delay, (size_t)n, sizeof *r->delay, compare_delays);
     for (int64_t i = 0; i < n; i++)
-        sum += (double)r->delay[i];
+        sum += r->delay[i];
     o->queue_mean_s = sum / (double)n;
-    o->queue_p50_s = (double)r->delay[(n - 1) / 2];
-    o->queue_p99_s = (double)r->delay[(int64_t)ceil(0.99 * (double)n) - 1];
-    o->queue_max_s = (double)r->delay[n - 1];
+    o->queue_p50_s = r->delay[(n - 1) / 2];
+    o->queue_p99_s = r->delay[(int64_t)ceil(0.99 * (double)n) - 1];
+    o->queue_max_s = r->delay[n - 1];
 }
 
 static void fill_result(struct replay *r) {

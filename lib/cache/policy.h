@@ -46,11 +46,11 @@ static inline void policy_inserted(struct policy *p, uint32_t id) {
 
 static inline void policy_evicted(struct policy *p, uint32_t id) {
     const int64_t *time = p->blocks->time_ns;
-    uint64_t life = time ? (uint64_t)(time[p->request] - time[p->born[id]]) / 1000000
-                         : (uint64_t)(p->request - p->born[id]);
+    int64_t life = time ? (time[p->request] - time[p->born[id]]) / 1000000
+                        : p->request - p->born[id];
     p->size--;
     p->counts.evicted++;
-    p->counts.life[life ? 64 - __builtin_clzll(life) : 0]++;
+    p->counts.life[sim_life(life)]++;
 }
 
 /* The number after "key=" in the parameters, or def. Sets err (once; its text starts empty) when

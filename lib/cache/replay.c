@@ -285,19 +285,30 @@ void replay_free(struct replay_result *results, int n) {
     free(results);
 }
 
+/* The lives in bucket i are [life_from(i), life_from(i + 1)). */
+static double life_from(int i) {
+    if (i < SIM_LIFE_STEPS)
+        return i;
+    return ldexp(SIM_LIFE_STEPS + i % SIM_LIFE_STEPS, i / SIM_LIFE_STEPS - 1);
+}
+
+int64_t replay_lives(const struct sim_counts *c, int part) {
+    int64_t from, to;
+    int64_t sum = 0;
+    replay_bucket(part, &from, &to);
+    for (int i = 0; i < SIM_LIVES; i++)
+        if (life_from(i) >= (double)from && life_from(i) < (double)to)
+            sum += c->life[i];
+    return sum;
+}
+
 double replay_life_quantile(const struct sim_counts *c, double q) {
     double want = q * (double)c->evicted;
     double seen = 0;
+    int i = 0;
     if (!c->evicted)
         return NAN;
-    for (int i = 0; i < SIM_LIVES; i++) {
-        int64_t from, to;
-        if (!c->life[i] || seen + (double)c->life[i] < want) {
-            seen += (double)c->life[i];
-            continue;
-        }
-        replay_bucket(i, &from, &to);
-        return (double)from + (double)(to - from) * (want - seen) / (double)c->life[i];
-    }
-    return NAN;
+    while (i < SIM_LIVES - 1 && (!c->life[i] || seen + (double)c->life[i] < want))
+        seen += (double)c->life[i++];
+    return life_from(i) + (life_from(i + 1) - life_from(i)) * (want - seen) / (double)c->life[i];
 }

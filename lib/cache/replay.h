@@ -53,8 +53,8 @@ struct replay_result {
     int64_t belady_blocks;      /* flat hits of MIN at this capacity */
     int64_t blocks_at_end;      /* in the cache when the trace ends */
     int64_t orphans_at_end;     /* of those: out of reach, as a block of their prefix is gone */
-    /* One for each session, window of time, or range of positions; parts of lifetimes are in
-     * counts.life. Positions: part 0 is block 0, part i blocks [2^(i-1), 2^i). */
+    /* One for each session, window of time, or range of positions; parts of lifetimes are
+     * replay_lives. Positions: part 0 is block 0, part i blocks [2^(i-1), 2^i). */
     struct replay_tally *part;
     int64_t parts;
 };
@@ -64,10 +64,13 @@ struct replay_result *replay_run(struct blocks *b, struct replay_job *jobs, int 
                                  const struct replay_options *opt, struct err *err);
 void replay_free(struct replay_result *results, int n);
 
-/* The lower and upper end of bucket i of positions or lives: [*from, *to). */
+/* The lower and upper end of part i of positions or lives: [*from, *to), powers of two. */
 void replay_bucket(int i, int64_t *from, int64_t *to);
-/* The life (in the unit of counts.life) that a share q of the evicted blocks did not exceed,
- * linear within its bucket. NAN when nothing was evicted. */
+#define REPLAY_LIFE_PARTS 63
+/* Evicted blocks whose life (in the unit of counts.life) lies in that part. */
+int64_t replay_lives(const struct sim_counts *c, int part);
+/* The life that a share q of the evicted blocks did not exceed, linear within a bucket of sim_life:
+ * within 1/16 of the true one. NAN when nothing was evicted. */
 double replay_life_quantile(const struct sim_counts *c, double q);
 
 #endif

@@ -32,16 +32,27 @@ struct sim_setup {
     uint64_t seed;
 };
 
-#define SIM_LIVES 64
+/* Lives are counted in buckets that are exact below 16 and from there on a sixteenth of an octave
+ * wide. */
+#define SIM_LIFE_STEPS 16
+#define SIM_LIVES (60 * SIM_LIFE_STEPS)
 
 struct sim_counts {
     int64_t inserted;           /* blocks that entered, again ones included */
     int64_t evicted;            /* blocks that left to make room or by age */
     int64_t refused;            /* requests that need more blocks than the cache has (vllm, sglang):
                                  * they hit nothing and change nothing */
-    int64_t life[SIM_LIVES];    /* of those: lived [2^(i-1), 2^i) milliseconds, 0: less than one;
-                                 * requests in place of milliseconds when the trace has no times */
+    int64_t life[SIM_LIVES];    /* of evicted ones, by sim_life of how many milliseconds they were in
+                                 * the cache; requests where the trace has no times */
 };
+
+/* The bucket of a life, from 0 to INT64_MAX. */
+static inline int sim_life(int64_t life) {
+    if (life < SIM_LIFE_STEPS)
+        return (int)life;
+    int octave = 63 - __builtin_clzll((unsigned long long)life);
+    return SIM_LIFE_STEPS * (octave - 3) + (int)(life >> (octave - 4) & (SIM_LIFE_STEPS - 1));
+}
 
 struct sim_ops {
     const char *name;
