@@ -519,6 +519,29 @@ static void numbers(void) {
     shape_free(a);
 }
 
+/* A known model but for some numbers: half the bytes, a window, another depth. */
+static void changed_models(void) {
+    static const char *const known[] = {"llama-3.1-70b", "gpt-oss-120b", "deepseek-v3"};
+    for (int i = 0; i < 3; i++) {
+        char spec[64];
+        snprintf(spec, sizeof spec, "%s,weight_bits=8", known[i]);
+        struct shape *a = find(known[i]);
+        struct shape *b = find(spec);
+        CHECK_INT(b->params, a->params);
+        CHECK_INT(b->params_active, a->params_active);
+        CHECK_INT(b->weight_bytes, a->params);
+        CHECK_NEAR(shape_kv_bytes(b, 16), shape_kv_bytes(a, 16), 0);
+        CHECK_NEAR(shape_prefill_flops(b, 0, 5000), shape_prefill_flops(a, 0, 5000), 0);
+        shape_free(a);
+        shape_free(b);
+    }
+    struct shape *c = find("Llama-3.1-8B,window=4096,layers=16");
+    CHECK_INT(c->layers, 16);
+    CHECK_INT(c->layer[15].window, 4096);
+    CHECK_NEAR(shape_kv_bytes(c, 16), 65536, 0);
+    shape_free(c);
+}
+
 static void bad_numbers(void) {
     fails("layers=32", "d_model: expected 1 to 16777216, found 0");
     fails("layers=32,", "d_model: expected");
@@ -534,6 +557,8 @@ static void bad_numbers(void) {
     fails("layers=2,d_model=8,heads=2,d_ff=8,rope_dims=2", "rope_dims: expected 0 to 0, found 2");
     fails("layers=10000,d_model=16777216,heads=1,dk=1,experts=32767,top_k=1,d_expert=268435456",
           "expected a model of at most 2^53 parameters, found more");
+    fails("llama-3.1-8b,wings=2", "wings: expected one of layers");
+    fails("layers=2,llama-3.1-8b", "expected WORD=NUMBER, found \"llama-3.1-8b\"");
     fails("layers=2,d_model=8,heads=2,d_ff=8,weight_bits=0", "weight_bits: expected 0.1 to 64");
 }
 
@@ -580,6 +605,7 @@ int main(void) {
     RUN_NAMED("run trace, zstd", run_trace("run.jsonl.zst"));
     RUN(run_layers);
     RUN(numbers);
+    RUN(changed_models);
     RUN(bad_numbers);
     RUN(names);
     RUN(gguf);

@@ -93,7 +93,8 @@ void shape_free(struct shape *s);
  *   Gemma 2, Granite and Phi-3, which can be counted but not run
  *   config.json of Hugging Face transformers, or the folder that holds one
  *   a run trace, plain or zstd (llm-trace(5)): the shape in its first line
- *   numbers: "layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336" (see shape_numbers.c)
+ *   numbers: "layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336", or a known model with some
+ *   of them changed: "llama-3.1-70b,weight_bits=8" (see shape_numbers.c)
  *   the name of a known model, upper or lower case, with its maker or without (shape_names)
  * A file is sniffed, whatever its name. A known name goes before a file of that name in the
  * current folder, so that it means the same everywhere ("./NAME" is the file). NULL on error; for

@@ -1,6 +1,7 @@
 /* shape_numbers.c - a shape given as "layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336"
  *
- * The words are those of a run trace's shape. layers, d_model and heads are needed, and d_ff or the
+ * A known model may stand in front: "llama-3.1-70b,weight_bits=8" is that model but for what
+ * follows. The words are those of a run trace's shape. layers, d_model and heads are needed, and d_ff or the
  * experts; one number holds for all layers, dense_layers and window_period say which differ.
  */
 #include <stddef.h>
@@ -53,6 +54,7 @@ static int take(struct shape_dims *d, const char *word, const char *value, unsig
         if (num_float(value, 0.1, 64, &d->bits) < 0)
             return err_set(err, "weight_bits: expected 0.1 to 64, found %s", value);
         d->quant = "";
+        d->matrix_bits = d->expert_bits = 0;    /* of a known model: all weights alike */
         return 0;
     }
     while (i < WORDS && strcmp(words[i].word, word))
@@ -81,6 +83,11 @@ struct shape *shape_from_numbers(const char *text, struct err *err) {
         }
         snprintf(part, sizeof part, "%.*s", (int)(end - p), p);
         char *equals = strchr(part, '=');
+        const struct shape_dims *known = p == text && !equals ? shape_table_find(part) : NULL;
+        if (known) {            /* a known model, but for what follows */
+            d = *known;
+            continue;
+        }
         if (!equals) {
             err_set(err, "%s: expected WORD=NUMBER, found \"%s\"", text, part);
             return NULL;
