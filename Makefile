@@ -29,7 +29,7 @@ endif
 # every variant.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DLLMUTILS_VERSION='"$(VERSION)"' -I. $(WARN) -pthread \
              -ffp-contract=off -fno-math-errno $(SAN) $(CPPFLAGS) $(CFLAGS)
-LIBS = -lzstd -lcjson -lcurl -lpcre2-8 -lopenblas -lm -lpthread
+LIBS = -lzstd -lcjson -lcurl -lpcre2-8 -lm -lpthread
 ALL_LDFLAGS = -pthread -Wl,--as-needed $(SAN) $(LDFLAGS)
 
 # What follows the last underscore of a file's name decides its instruction set. Everything else

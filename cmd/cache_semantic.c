@@ -294,6 +294,7 @@ struct replay {
 static int64_t array_rows(struct replay *r) {
     const struct npy_reader *a = &r->npy;
     int64_t width = a->dims ? a->shape[a->dims - 1] : 0;
+    struct err err;
     if (a->dims < 1 || a->dims > 2)
         die("%s: array %lld: expected rows of numbers, found %d dimensions", zio_name(a->z),
             (long long)a->number, a->dims);
@@ -307,7 +308,9 @@ static int64_t array_rows(struct replay *r) {
         r->part_rows = rows < LEAST_PART ? LEAST_PART : rows > MOST_PART ? MOST_PART : rows;
         r->part = mem_array((size_t)(r->part_rows * width), sizeof *r->part);
         r->semantic = semantic_new(r->width, r->caches->config, r->caches->n,
-                                   r->o->common.threads);
+                                   r->o->common.threads, &err);
+        if (!r->semantic)
+            die_err(&err);
     }
     return a->dims == 1 ? 1 : a->shape[0];
 }

@@ -155,7 +155,7 @@ static void check_model(int n, int width, double shared, int part, int threads, 
         label[q] = (uint32_t)(uniform() * 5);
         tokens[q] = (int64_t)(uniform() * 1000);
     }
-    struct semantic *s = semantic_new(width, c, caches, threads);
+    struct semantic *s = semantic_new(width, c, caches, threads, NULL);
     for (int q = 0; q < n; q += part)
         semantic_add(s, x + (size_t)q * (size_t)width, label + q, tokens + q,
                      n - q < part ? n - q : part);
@@ -197,7 +197,7 @@ static void equal_similarities(void) {
         x[i] = (float)((int)(uniform() * 5) - 2);
     for (int capacity = 1; capacity < 20; capacity += 3) {
         struct semantic_config c = {0.8, capacity, SEMANTIC_LRU};
-        struct semantic *s = semantic_new(WIDTH, &c, 1, 2);
+        struct semantic *s = semantic_new(WIDTH, &c, 1, 2, NULL);
         semantic_add(s, x, NULL, NULL, N);
         struct semantic_counts want = model_run(&c, x, WIDTH, NULL, NULL, N);
         check_counts(semantic_counts(s, 0), &want);
@@ -215,7 +215,7 @@ static void exact_matches(void) {
     for (int q = DIFFERENT; q < N; q++)
         memcpy(x + q * WIDTH, x + (int)(uniform() * DIFFERENT) * WIDTH, WIDTH * sizeof *x);
     struct semantic_config c = {.threshold = 1};
-    struct semantic *s = semantic_new(WIDTH, &c, 1, 2);
+    struct semantic *s = semantic_new(WIDTH, &c, 1, 2, NULL);
     semantic_add(s, x, NULL, NULL, N);
     CHECK_INT(semantic_counts(s, 0)->entries, DIFFERENT);
     CHECK_INT(semantic_counts(s, 0)->hits, N - DIFFERENT);
@@ -232,7 +232,7 @@ static void same_for_all(void) {
     struct semantic_counts first[3];
     for (int threads = 1; threads <= 4; threads++) {
         for (int part = 90; part <= N; part *= 10) {
-            struct semantic *s = semantic_new(WIDTH, c, 3, threads);
+            struct semantic *s = semantic_new(WIDTH, c, 3, threads, NULL);
             for (int q = 0; q < N; q += part)
                 semantic_add(s, x + q * WIDTH, NULL, NULL, part);
             for (int i = 0; i < 3; i++) {
@@ -254,10 +254,10 @@ static void caches_do_not_meet(void) {
     struct semantic_config c[SEMANTIC_MOST];
     for (int i = 0; i < SEMANTIC_MOST; i++)
         c[i] = (struct semantic_config){0.5 + 0.5 * i / SEMANTIC_MOST, i * i % 90, i % 2};
-    struct semantic *all = semantic_new(WIDTH, c, SEMANTIC_MOST, 2);
+    struct semantic *all = semantic_new(WIDTH, c, SEMANTIC_MOST, 2, NULL);
     semantic_add(all, x, NULL, NULL, N);
     for (int i = 0; i < SEMANTIC_MOST; i++) {
-        struct semantic *one = semantic_new(WIDTH, &c[i], 1, 1);
+        struct semantic *one = semantic_new(WIDTH, &c[i], 1, 1, NULL);
         semantic_add(one, x, NULL, NULL, N);
         CHECK(!memcmp(semantic_counts(all, i), semantic_counts(one, 0),
                       sizeof(struct semantic_counts)));
@@ -275,7 +275,7 @@ static void threshold_to_the_digit(void) {
         double c = model_cosine(x, x + 2, 2);
         for (int above = -1; above <= 1; above++) {
             struct semantic_config cache = {.threshold = c + above * 1e-12};
-            struct semantic *s = semantic_new(2, &cache, 1, 1);
+            struct semantic *s = semantic_new(2, &cache, 1, 1, NULL);
             semantic_add(s, x, NULL, NULL, 2);
             CHECK_INT(semantic_counts(s, 0)->hits, above <= 0);
             semantic_free(s);
@@ -285,7 +285,7 @@ static void threshold_to_the_digit(void) {
 
 static void nothing(void) {
     struct semantic_config c = {.threshold = 0.5};
-    struct semantic *s = semantic_new(8, &c, 1, 0);
+    struct semantic *s = semantic_new(8, &c, 1, 0, NULL);
     semantic_add(s, NULL, NULL, NULL, 0);
     CHECK_INT(semantic_counts(s, 0)->queries, 0);
     semantic_free(s);

@@ -12,7 +12,6 @@
  */
 #include "lib/cache/semantic.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/par.h"
+#include "lib/cache/blas.h"
 
 #define NONE UINT32_MAX
 #define MOST_THREADS 64         /* OpenBLAS has no more buffers than that for callers at once */
@@ -48,6 +48,7 @@ struct semantic {
     struct semantic_config config[SEMANTIC_MOST];
     struct semantic_counts counts[SEMANTIC_MOST];
     struct order order[SEMANTIC_MOST];
+    const struct blas *blas;
     struct par *par;
     int64_t seen;               /* rows so far */
 
@@ -73,8 +74,12 @@ struct semantic {
 };
 
 struct semantic *semantic_new(int width, const struct semantic_config *config, int n,
-                              int threads) {
+                              int threads, struct err *err) {
+    const struct blas *blas = blas_load(err);
+    if (!blas)
+        return NULL;
     struct semantic *s = mem_alloc(sizeof *s);
+    s->blas = blas;
     s->width = width;
     s->n = n;
     /* A sum of `width` products errs by at most width 2^-24 of the lengths (Higham, Accuracy and
@@ -90,7 +95,6 @@ struct semantic *semantic_new(int width, const struct semantic_config *config, i
         par_free(s->par);
         s->par = par_new(MOST_THREADS);
     }
-    openblas_set_num_threads(1);        /* the threads are ours */
     return s;
 }
 
@@ -322,9 +326,9 @@ static void multiply_tiles(void *arg, int ith, int nth) {
         if (from >= s->stride)
             return;
         int columns = (int)(s->stride - from < TILE ? s->stride - from : TILE);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s->rows, columns, s->width, 1,
-                    s->unit, s->width, slot_vec(s, (uint32_t)from), s->width, 0,
-                    s->product + from, (int)s->stride);
+        s->blas->sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, s->rows, columns, s->width, 1,
+                       s->unit, s->width, slot_vec(s, (uint32_t)from), s->width, 0,
+                       s->product + from, (int)s->stride);
     }
 }
 

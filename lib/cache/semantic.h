@@ -1,7 +1,7 @@
 /* semantic.h - caches that answer a question like one they have answered before
  *
  *     struct semantic_config c[2] = {{.threshold = 0.9}, {.threshold = 0.95, .capacity = 1000}};
- *     struct semantic *s = semantic_new(width, c, 2, 0);
+ *     struct semantic *s = semantic_new(width, c, 2, 0, &err);
  *     while (there are rows)
  *         semantic_add(s, x, NULL, NULL, n);          // some hundred rows at once are fast
  *     use(semantic_counts(s, 0)->hits);
@@ -31,6 +31,8 @@
 
 #include <stdint.h>
 
+#include "lib/base/err.h"
+
 enum semantic_policy {
     SEMANTIC_LRU,               /* the entry that answered least recently leaves */
     SEMANTIC_FIFO               /* the entry that was stored first leaves */
@@ -58,8 +60,10 @@ struct semantic_counts {
 
 struct semantic;
 
-/* n caches (1 to SEMANTIC_MOST) for rows of width numbers; threads 0: one per core, at most 64. */
-struct semantic *semantic_new(int width, const struct semantic_config *config, int n, int threads);
+/* n caches (1 to SEMANTIC_MOST) for rows of width numbers; threads 0: one per core, at most 64. NULL
+ * with err when there is no OpenBLAS. */
+struct semantic *semantic_new(int width, const struct semantic_config *config, int n, int threads,
+                              struct err *err);
 void semantic_free(struct semantic *s);                 /* NULL is fine */
 /* The next n queries. x [n][width]; label [n], NULL: all alike; tokens [n], NULL: none. */
 void semantic_add(struct semantic *s, const float *x, const uint32_t *label,
