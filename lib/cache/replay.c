@@ -189,11 +189,12 @@ static void run_job(struct run *u, int k, int ith) {
     ops->free(sim);
 }
 
+/* From the last job on: those of MIN take longest, and what is short fills the gaps at the end. */
 static void run_jobs(void *arg, int ith, int nth) {
     struct run *u = arg;
     int k;
     (void)nth;
-    while (!u->cancelled && (k = atomic_fetch_add(&u->next, 1)) < u->n)
+    while (!u->cancelled && (k = u->n - 1 - atomic_fetch_add(&u->next, 1)) >= 0)
         run_job(u, k, ith);
 }
 
