@@ -243,8 +243,8 @@ static int fill_chat(struct reqs *r, struct json *j, struct reqs_draft *d,
 /* ---- the record ------------------------------------------------------------------------- */
 
 /* A value that its key does not allow breaks the line, but only of a request; of what type the
- * record is may stand behind it. Hence such a value is passed for now. A chat is a request whatever
- * its type says (text, search, image). */
+ * record is may stand behind it. Hence such a value is passed over until the end is seen. A chat is
+ * a request whatever its type says (text, search, image). */
 int reqs_record_read(struct reqs *r, struct json *j, struct reqs_draft *d) {
     struct found f = {0};
     struct json wrong = {NULL, NULL};
