@@ -193,8 +193,8 @@ static int64_t one_size(const char *option, const char *text, const struct block
     } else if (!num_size(number, 1, INT64_MAX, &n)) {
         blocks = n;
         if (b->unique && n / FAR_TOO_MANY > b->unique)
-            warn("%s: '%s': so many blocks are over %d times what the trace has (sizes in bytes end "
-                 "in B)", option, text, FAR_TOO_MANY);
+            warn("%s: '%s': so many blocks are over %d times what the trace has (sizes in bytes "
+                 "end in B)", option, text, FAR_TOO_MANY);
     }
     free(number);
     if (blocks < 1)

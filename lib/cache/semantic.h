@@ -60,8 +60,8 @@ struct semantic_counts {
 
 struct semantic;
 
-/* n caches (1 to SEMANTIC_MOST) for rows of width numbers; threads 0: one per core, at most 64. NULL
- * with err when there is no OpenBLAS. */
+/* n caches (1 to SEMANTIC_MOST) for rows of width numbers; threads 0: one per core, at most 64.
+ * NULL with err when there is no OpenBLAS. */
 struct semantic *semantic_new(int width, const struct semantic_config *config, int n, int threads,
                               struct err *err);
 void semantic_free(struct semantic *s);                 /* NULL is fine */

@@ -42,8 +42,8 @@ struct sim_counts {
     int64_t evicted;            /* blocks that left to make room or by age */
     int64_t refused;            /* requests that need more blocks than the cache has (vllm, sglang):
                                  * they hit nothing and change nothing */
-    int64_t life[SIM_LIVES];    /* of evicted ones, by sim_life of how many milliseconds they were in
-                                 * the cache; requests where the trace has no times */
+    int64_t life[SIM_LIVES];    /* of evicted ones, by sim_life of the milliseconds that they were
+                                 * in the cache; requests where the trace has no times */
 };
 
 /* The bucket of a life, from 0 to INT64_MAX. */

@@ -193,8 +193,8 @@ static void count_prefix(struct tiers *x, const struct request *q, int from, int
     }
 }
 
-/* Walks to the first block that no tier has: the length of the hit. For tier j a prefix ends where a
- * block lies deeper. */
+/* Walks to the first block that no tier has: the length of the hit. For tier j a prefix ends where
+ * a block lies deeper. */
 static int64_t count_hit(struct tiers *x, struct request *q) {
     int deepest = 0, now = -1;
     int64_t start = 0, i = 0;

@@ -1,7 +1,7 @@
 /* shape_find.c - what a --shape option names: a file of some kind, numbers, or a known model
  *
- * Files are told apart by what they hold. One that is no GGUF is read through zio, so that it may be
- * compressed or a pipe; of a run trace, which can be long, no more than the first line.
+ * Files are told apart by what they hold. One that is no GGUF is read through zio, so that it may
+ * be compressed or a pipe; of a run trace, which can be long, no more than the first line.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* shape_numbers.c - a shape given as "layers=32,d_model=4096,heads=32,kv_heads=8,d_ff=14336"
  *
  * A known model may stand in front: "llama-3.1-70b,weight_bits=8" is that model but for what
- * follows. The words are those of a run trace's shape. layers, d_model and heads are needed, and d_ff or the
- * experts; one number holds for all layers, dense_layers and window_period say which differ.
+ * follows. The words are those of a run trace's shape. layers, d_model and heads are needed, and
+ * d_ff or the experts; one number holds for all layers, dense_layers and window_period say which
+ * differ.
  */
 #include <stddef.h>
 #include <stdio.h>
