@@ -54,7 +54,7 @@ struct picture {
     struct axis x, y;
     int width, height;
     int right;                  /* margin for names */
-    int stub;                   /* of a curve, from the frame to its name */
+    int lead;                   /* of a curve, from the frame to its name */
     struct buf script;
 };
 
@@ -385,7 +385,7 @@ static void add_leader(struct picture *p, const struct name *m, double place) {
                    curve_colour(m->series));
     buf_printf(&p->script, "set arrow from screen %.6g, first %.9g to screen %.6g, screen %.6g "
                "nohead back lw 1 dt %s lc rgb '%s'\n", edge, m->y,
-               edge + (double)p->stub / p->width, 1 - place / p->height, curve_dash(m->series),
+               edge + (double)p->lead / p->width, 1 - place / p->height, curve_dash(m->series),
                curve_colour(m->series));
 }
 
@@ -403,7 +403,7 @@ static void add_names(struct picture *p) {
         double y = TOP + name[i].place;
         int k = name[i].series;
         snprintf(rest, sizeof rest, "left textcolor rgb '%s'", curve_colour(k));
-        add_label(p, p->series[k].name, p->width - p->right + p->stub + 4, y, rest);
+        add_label(p, p->series[k].name, p->width - p->right + p->lead + 4, y, rest);
         if (!bars)
             add_leader(p, &name[i], y);
     }
@@ -411,8 +411,8 @@ static void add_names(struct picture *p) {
 }
 
 static void write_script(struct picture *p) {
-    p->stub = p->n > COLOURS ? 30 : 14;         /* long enough to show its dashes */
-    double names = longest_name(p) ? p->stub + 14 + LETTER * (double)longest_name(p) : 20;
+    p->lead = p->n > COLOURS ? 30 : 14;         /* long enough to show its dashes */
+    double names = longest_name(p) ? p->lead + 14 + LETTER * (double)longest_name(p) : 20;
     p->width = WIDTH + (names > 150 ? (int)names - 150 : 0);
     p->height = HEIGHT;
     if (p->n * LINE > HEIGHT - TOP - BOTTOM)
