@@ -102,6 +102,8 @@ int64_t cache_warmup(const char *text, const struct cache_trace *in, const struc
 int64_t arg_duration(const char *option, const char *value);
 /* Takes `tail` off the end of s; 1 when it was there. */
 int arg_take_off(char *s, const char *tail);
+/* part / whole; NaN, which is no value, where the whole is not above 0. */
+double cache_ratio(double part, double whole);
 /* Splits "a,b,c" in place; *n parts, the caller frees the array. */
 char **arg_list(char *text, int *n);
 

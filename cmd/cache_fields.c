@@ -28,6 +28,8 @@ void fields_row(struct fields *f, const struct value *value) {
             continue;
         if (f->field[i].decimals == FIELD_TEXT)
             table_str(f->table, value[i].text);
+        else if (f->field[i].decimals == FIELD_COUNT)
+            table_int(f->table, value[i].count);
         else if (f->field[i].decimals == FIELD_WHOLE && fabs(value[i].number) <= MOST_WHOLE)
             table_int(f->table, (int64_t)value[i].number);
         else

@@ -18,7 +18,8 @@
 
 #define FIELDS_MOST 40
 
-enum { FIELD_TEXT = -2, FIELD_WHOLE = -1 };     /* in place of decimals */
+/* In place of decimals. FIELD_COUNT: an integer; FIELD_WHOLE: a number that has none. */
+enum { FIELD_COUNT = -3, FIELD_TEXT, FIELD_WHOLE };
 
 struct field {
     const char *name;
@@ -28,6 +29,7 @@ struct field {
 
 struct value {
     const char *text;           /* of a FIELD_TEXT; NULL: no value */
+    int64_t count;              /* of a FIELD_COUNT */
     double number;              /* of the others */
 };
 

@@ -256,3 +256,7 @@ int64_t cache_warmup(const char *text, const struct cache_trace *in, const struc
         n++;
     return n;
 }
+
+double cache_ratio(double part, double whole) {
+    return whole > 0 ? part / whole : NAN;
+}

@@ -243,10 +243,6 @@ struct report {
     int by_session;
 };
 
-static double ratio(double a, double b) {
-    return b > 0 ? a / b : NAN;
-}
-
 static void print_tally(struct report *p, const struct named_rule *n, const char *session,
                         const struct provider_tally *t, double breakeven_ttl) {
     const struct provider_rule *r = &n->rule;
@@ -259,12 +255,12 @@ static void print_tally(struct report *p, const struct named_rule *n, const char
         {.number = r->ttl_ns == PROVIDER_FOREVER ? NAN : (double)r->ttl_ns / 1e9},
         {.number = (double)t->requests}, {.number = (double)t->hit_requests},
         {.number = (double)t->input_tokens}, {.number = (double)t->hit_tokens},
-        {.number = ratio((double)t->hit_tokens, (double)t->input_tokens)},
+        {.number = cache_ratio((double)t->hit_tokens, (double)t->input_tokens)},
         {.number = (double)t->written_tokens}, {.number = (double)t->fresh_tokens},
         {.number = (double)t->expired_tokens}, {.number = t->stored_hours}, {.number = cost},
-        {.number = uncached}, {.number = ratio(cost, uncached)},
-        {.number = ratio(uncached - cost, uncached)},
-        {.number = ratio((double)t->hit_tokens, (double)t->written_tokens)},
+        {.number = uncached}, {.number = cache_ratio(cost, uncached)},
+        {.number = cache_ratio(uncached - cost, uncached)},
+        {.number = cache_ratio((double)t->hit_tokens, (double)t->written_tokens)},
         {.number = provider_breakeven_reads(r, t)}, {.number = provider_breakeven_hits(r, t)},
         {.number = provider_breakeven_interval(r)}, {.number = breakeven_ttl}};
     _Static_assert(sizeof v / sizeof *v == sizeof fields / sizeof *fields, "a value a field");

@@ -45,12 +45,8 @@ static void text_cell(struct report *p, const char *name, const char *text) {
     p->value[p->cells++] = (struct value){.text = text};
 }
 
-static double ratio(double a, double b) {
-    return b > 0 ? a / b : NAN;
-}
-
 static double share(int64_t a, int64_t b) {
-    return ratio((double)a, (double)b);
+    return cache_ratio((double)a, (double)b);
 }
 
 /* Lives are in milliseconds, or in requests where the trace has no times. */
@@ -132,7 +128,7 @@ static void tell_work(struct report *p) {
     double token_bytes = p->o->model.token_bytes;
     cell(p, "prefill_flops", FIELD_WHOLE, WIDE, t->flops);
     cell(p, "saved_flops", FIELD_WHOLE, WIDE, t->saved_flops);
-    cell(p, "saved_flops_ratio", 4, ALWAYS, ratio(t->saved_flops, t->flops));
+    cell(p, "saved_flops_ratio", 4, ALWAYS, cache_ratio(t->saved_flops, t->flops));
     cell(p, "read_bytes", FIELD_WHOLE, WIDE, (double)t->hit_tokens * token_bytes);
     if (p->o->by == REPLAY_ALL)
         cell(p, "written_bytes", FIELD_WHOLE, WIDE,
@@ -231,7 +227,7 @@ void replay_draw(const struct replay_command *o, const struct replay_list *jobs,
             name[n++] = mem_strdup(own);
         }
         add_point(&c[k], across(&jobs->job[i]),
-                  ratio((double)res[i].all.hit_blocks, (double)res[i].all.accesses));
+                  cache_ratio((double)res[i].all.hit_blocks, (double)res[i].all.accesses));
         lives += jobs->job[i].setup.capacity == INT64_MAX;
         free(own);
     }

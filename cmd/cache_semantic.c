@@ -357,10 +357,6 @@ static void run_replay(struct replay *r) {
 
 /* ---- report ----------------------------------------------------------------------------- */
 
-static double ratio(double a, double b) {
-    return b > 0 ? a / b : NAN;
-}
-
 static void put_row(struct table *t, const struct replay *r, int i) {
     const struct semantic_config *c = &r->caches->config[i];
     const struct semantic_counts *k = semantic_counts(r->semantic, i);
@@ -373,19 +369,19 @@ static void put_row(struct table *t, const struct replay *r, int i) {
     table_str(t, c->capacity ? policies[c->policy] : NULL);
     table_int(t, k->queries);
     table_int(t, k->hits);
-    table_float(t, ratio(hits, (double)k->queries));
+    table_float(t, cache_ratio(hits, (double)k->queries));
     table_int(t, k->entries);
     table_int(t, k->evicted);
-    table_float(t, ratio(k->similarity, hits));
+    table_float(t, cache_ratio(k->similarity, hits));
     if (r->tokens.path) {
         table_int(t, k->tokens);
         table_int(t, k->hit_tokens);
-        table_float(t, ratio((double)k->hit_tokens, (double)k->tokens));
+        table_float(t, cache_ratio((double)k->hit_tokens, (double)k->tokens));
     }
     if (r->labels.path) {
         table_int(t, k->false_hits);
-        table_float(t, ratio((double)k->false_hits, (double)k->queries));
-        table_float(t, ratio(hits - (double)k->false_hits, hits));
+        table_float(t, cache_ratio((double)k->false_hits, (double)k->queries));
+        table_float(t, cache_ratio(hits - (double)k->false_hits, hits));
     }
     table_int(t, k->undefined);
 }
@@ -444,7 +440,7 @@ static void find_points(const struct replay *r, int from, int n, int wrong, doub
     for (int i = 0; i < n; i++) {
         const struct semantic_counts *k = semantic_counts(r->semantic, from + i);
         point[i][0] = r->caches->config[from + i].threshold;
-        point[i][1] = ratio((double)(wrong ? k->false_hits : k->hits), (double)k->queries);
+        point[i][1] = cache_ratio((double)(wrong ? k->false_hits : k->hits), (double)k->queries);
     }
     qsort(point, (size_t)n, sizeof *point, compare_points);
     for (int i = 0; i < n; i++) {

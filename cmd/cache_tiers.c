@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/cache_fields.h"
 #include "cmd/progress.h"
-#include "cmd/table.h"
 #include "lib/base/num.h"
 #include "lib/cache/tiers.h"
 #include "lib/shape/device.h"
@@ -276,32 +276,24 @@ static struct tiers_setup make_setup(struct options *o, const struct blocks *b,
 
 /* ---- report ----------------------------------------------------------------------------- */
 
-static const struct column wide[] = {
-    {"write", 0}, {"tier", 0}, {"size_blocks", 0}, {"size_bytes", 0}, {"requests", 0},
-    {"accesses", 0}, {"input_tokens", 0}, {"hit_blocks", 0}, {"hit_tokens", 0},
-    {"block_hit_ratio", 4}, {"token_hit_ratio", 4}, {"total_hit_blocks", 0},
-    {"total_hit_tokens", 0}, {"total_block_hit_ratio", 4}, {"total_token_hit_ratio", 4},
-    {"loads", 0}, {"loaded_bytes", 0}, {"load_s", 3},
-    {"recompute_s", 3}, {"load_ratio", 4}, {"breakeven_tokens", 0}, {"written_blocks", 0},
-    {"written_bytes", 0}, {"evicted_blocks", 0}, {"prefill_s", 3}, {"prefill_vs_none", 4},
-    {"prefill_vs_first", 4}};
-static const struct column narrow[] = {
-    {"write", 0}, {"tier", 0}, {"size_blocks", 0}, {"token_hit_ratio", 4},
-    {"total_token_hit_ratio", 4}, {"load_s", 3}, {"recompute_s", 3}, {"breakeven_tokens", 0},
-    {"prefill_s", 3}, {"prefill_vs_none", 4}};
-#define COUNT(x) ((int)(sizeof(x) / sizeof *(x)))
+static const struct field fields[] = {
+    {"write", FIELD_TEXT, 0}, {"tier", FIELD_TEXT, 0}, {"size_blocks", FIELD_COUNT, 0},
+    {"size_bytes", FIELD_WHOLE, 1}, {"requests", FIELD_COUNT, 1}, {"accesses", FIELD_COUNT, 1},
+    {"input_tokens", FIELD_COUNT, 1}, {"hit_blocks", FIELD_COUNT, 1},
+    {"hit_tokens", FIELD_COUNT, 1}, {"block_hit_ratio", 4, 1}, {"token_hit_ratio", 4, 0},
+    {"total_hit_blocks", FIELD_COUNT, 1}, {"total_hit_tokens", FIELD_COUNT, 1},
+    {"total_block_hit_ratio", 4, 1}, {"total_token_hit_ratio", 4, 0}, {"loads", FIELD_COUNT, 1},
+    {"loaded_bytes", FIELD_WHOLE, 1}, {"load_s", 3, 0}, {"recompute_s", 3, 0},
+    {"load_ratio", 4, 1}, {"breakeven_tokens", FIELD_WHOLE, 0}, {"written_blocks", FIELD_COUNT, 1},
+    {"written_bytes", FIELD_WHOLE, 1}, {"evicted_blocks", FIELD_COUNT, 1}, {"prefill_s", 3, 0},
+    {"prefill_vs_none", 4, 0}, {"prefill_vs_first", 4, 1}};
+enum { FIELDS = sizeof fields / sizeof *fields };
 
 struct report {
-    struct table *table;
-    int is_wide;
+    struct fields fields;
     const struct options *o;
     const struct tiers_setup *s;
 };
-
-/* A ratio, or no value when there is nothing to divide by. */
-static double ratio(double a, double b) {
-    return b > 0 ? a / b : NAN;
-}
 
 /* A number that needs a shape: no value without. */
 static double timed(const struct report *p, double v) {
@@ -313,65 +305,40 @@ static double loaded(const struct report *p, int i, double v) {
     return i ? timed(p, v) : NAN;
 }
 
-/* Whole numbers as long as doubles hold them. */
-static void put_whole(struct table *t, double v) {
-    if (isnan(v) || fabs(v) > 0x1p53)
-        table_float(t, v);
-    else
-        table_int(t, (int64_t)llround(v));
-}
-
-static void put_narrow(const struct report *p, const struct tiers_result *r, const char *write,
-                       int i) {
+static void put_row(struct report *p, const struct tiers_result *r, const char *write, int i) {
     const struct tiers_counts *c = &r->tier[i];
-    struct table *t = p->table;
-    double tokens = (double)r->input_tokens;
-    table_str(t, write);
-    table_str(t, p->o->tier[i].name);
-    table_int(t, p->s->tier[i].capacity);
-    table_float(t, ratio((double)c->hit_tokens, tokens));
-    table_float(t, ratio((double)c->prefix_tokens, tokens));
-    table_float(t, loaded(p, i, c->load_s));
-    table_float(t, loaded(p, i, c->recompute_s));
-    put_whole(t, tiers_break_even(p->s, i));
-    table_float(t, timed(p, c->prefill_s));
-    table_float(t, timed(p, ratio(c->prefill_s, r->uncached_s)));
-}
-
-static void put_wide(const struct report *p, const struct tiers_result *r, const char *write,
-                     int i) {
-    const struct tiers_counts *c = &r->tier[i];
-    struct table *t = p->table;
     double accesses = (double)r->accesses;
     double tokens = (double)r->input_tokens;
     double block = p->o->model.token_bytes * p->s->blocks->block_tokens;
-    table_str(t, write);
-    table_str(t, p->o->tier[i].name);
-    table_int(t, p->s->tier[i].capacity);
-    put_whole(t, timed(p, (double)p->s->tier[i].capacity * block));
-    table_int(t, r->requests);
-    table_int(t, r->accesses);
-    table_int(t, r->input_tokens);
-    table_int(t, c->hit_blocks);
-    table_int(t, c->hit_tokens);
-    table_float(t, ratio((double)c->hit_blocks, accesses));
-    table_float(t, ratio((double)c->hit_tokens, tokens));
-    table_int(t, c->prefix_blocks);
-    table_int(t, c->prefix_tokens);
-    table_float(t, ratio((double)c->prefix_blocks, accesses));
-    table_float(t, ratio((double)c->prefix_tokens, tokens));
-    table_int(t, c->loads);
-    put_whole(t, timed(p, c->loaded_bytes));
-    table_float(t, loaded(p, i, c->load_s));
-    table_float(t, loaded(p, i, c->recompute_s));
-    table_float(t, loaded(p, i, ratio(c->load_s, c->recompute_s)));
-    put_whole(t, tiers_break_even(p->s, i));
-    table_int(t, c->written_blocks);
-    put_whole(t, timed(p, (double)c->written_blocks * block));
-    table_int(t, c->evicted_blocks);
-    table_float(t, timed(p, c->prefill_s));
-    table_float(t, timed(p, ratio(c->prefill_s, r->uncached_s)));
-    table_float(t, timed(p, ratio(c->prefill_s, r->tier[0].prefill_s)));
+    const struct value row[FIELDS] = {
+        {.text = write},
+        {.text = p->o->tier[i].name},
+        {.count = p->s->tier[i].capacity},
+        {.number = round(timed(p, (double)p->s->tier[i].capacity * block))},
+        {.count = r->requests},
+        {.count = r->accesses},
+        {.count = r->input_tokens},
+        {.count = c->hit_blocks},
+        {.count = c->hit_tokens},
+        {.number = cache_ratio((double)c->hit_blocks, accesses)},
+        {.number = cache_ratio((double)c->hit_tokens, tokens)},
+        {.count = c->prefix_blocks},
+        {.count = c->prefix_tokens},
+        {.number = cache_ratio((double)c->prefix_blocks, accesses)},
+        {.number = cache_ratio((double)c->prefix_tokens, tokens)},
+        {.count = c->loads},
+        {.number = round(timed(p, c->loaded_bytes))},
+        {.number = loaded(p, i, c->load_s)},
+        {.number = loaded(p, i, c->recompute_s)},
+        {.number = loaded(p, i, cache_ratio(c->load_s, c->recompute_s))},
+        {.number = round(tiers_break_even(p->s, i))},
+        {.count = c->written_blocks},
+        {.number = round(timed(p, (double)c->written_blocks * block))},
+        {.count = c->evicted_blocks},
+        {.number = timed(p, c->prefill_s)},
+        {.number = timed(p, cache_ratio(c->prefill_s, r->uncached_s))},
+        {.number = timed(p, cache_ratio(c->prefill_s, r->tier[0].prefill_s))}};
+    fields_row(&p->fields, row);
 }
 
 struct bar {
@@ -385,7 +352,7 @@ static int show(void *arg, int64_t requests) {
     return 0;
 }
 
-static void run_modes(const struct report *p, struct tiers_setup *s) {
+static void run_modes(struct report *p, struct tiers_setup *s) {
     struct bar bar = {.total = 0};
     for (int m = 0; m < MODES; m++)
         bar.total += p->o->write[m] ? s->blocks->requests : 0;
@@ -401,19 +368,16 @@ static void run_modes(const struct report *p, struct tiers_setup *s) {
             die_err(&e);
         bar.before += s->blocks->requests;
         for (int i = 0; i < s->tiers; i++)
-            (p->is_wide ? put_wide : put_narrow)(p, &r, modes[m].name, i);
+            put_row(p, &r, modes[m].name, i);
     }
     progress_end(&bar.progress);
 }
 
 static void report(const struct options *o, struct tiers_setup *s) {
-    enum table_format format = table_format(stdout, o->common.json);
-    struct report p = {.o = o, .s = s,
-                       .is_wide = format != TABLE_ALIGNED || o->common.verbose};
-    p.table = p.is_wide ? table_new(stdout, wide, COUNT(wide), format)
-                        : table_new(stdout, narrow, COUNT(narrow), format);
+    struct report p = {.o = o, .s = s};
+    fields_open(&p.fields, fields, FIELDS, &o->common);
     run_modes(&p, s);
-    table_free(p.table);
+    fields_close(&p.fields);
 }
 
 int cache_tiers(int argc, char **argv) {
