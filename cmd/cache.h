@@ -98,13 +98,7 @@ int64_t *cache_sizes(const char *option, const char *list, const struct blocks *
                      const struct cache_model *m, int *n);
 /* "2000", "10%" or "5m": how many requests at the front do not count; NULL: none. */
 int64_t cache_warmup(const char *text, const struct cache_trace *in, const struct blocks *b);
-/* "250ms", "30", "30s", "5m", "1h", "7d" in nanoseconds, from 1. */
-int64_t arg_duration(const char *option, const char *value);
-/* Takes `tail` off the end of s; 1 when it was there. */
-int arg_take_off(char *s, const char *tail);
 /* part / whole; NaN, which is no value, where the whole is not above 0. */
 double cache_ratio(double part, double whole);
-/* Splits "a,b,c" in place; *n parts, the caller frees the array. */
-char **arg_list(char *text, int *n);
 
 #endif

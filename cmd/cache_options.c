@@ -140,31 +140,6 @@ void cache_model_ready(struct cache_model *m) {
 
 /* ---- sizes and times -------------------------------------------------------------------- */
 
-char **arg_list(char *text, int *n) {
-    size_t commas = 0;
-    for (const char *p = text; *p; p++)
-        commas += *p == ',';
-    char **part = mem_array(commas + 1, sizeof *part);
-    *n = 0;
-    for (char *p = text; p;) {
-        char *comma = strchr(p, ',');
-        if (comma)
-            *comma++ = '\0';
-        part[(*n)++] = p;
-        p = comma;
-    }
-    return part;
-}
-
-int arg_take_off(char *s, const char *tail) {
-    size_t n = strlen(s);
-    size_t t = strlen(tail);
-    if (n < t || strcmp(s + n - t, tail))
-        return 0;
-    s[n - t] = '\0';
-    return 1;
-}
-
 /* Rounded down; 29 % of 100 are 29, though 0.29 * 100 is less. */
 static int64_t share_of(double percent, int64_t all) {
     return (int64_t)(percent * (double)all / 100);
@@ -213,25 +188,6 @@ int64_t *cache_sizes(const char *option, const char *list, const struct blocks *
     free(part);
     free(text);
     return size;
-}
-
-int64_t arg_duration(const char *option, const char *value) {
-    static const struct {
-        const char *name;
-        double seconds;
-    } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"", 1}};
-    char *number = mem_strdup(value);
-    double x = 0;
-    size_t u = 0;
-    while (!arg_take_off(number, units[u].name))
-        u++;
-    int bad = num_float(number, 0, 1e10, &x) || x * units[u].seconds < 1e-9 ||
-              x * units[u].seconds > 9e9;
-    free(number);
-    if (bad)
-        usage_die("%s: '%s': expected a time above zero, as in 250ms, 30s, 5m, 1h or 7d", option,
-                  value);
-    return (int64_t)llround(x * units[u].seconds * 1e9);
 }
 
 int64_t cache_warmup(const char *text, const struct cache_trace *in, const struct blocks *b) {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/cache_fields.h"
+#include "cmd/fields.h"
 #include "cmd/progress.h"
 #include "lib/base/num.h"
 #include "lib/cache/paged.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/cache_fields.h"
+#include "cmd/fields.h"
 #include "cmd/progress.h"
 #include "lib/cache/provider.h"
 

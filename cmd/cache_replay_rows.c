@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/cache_fields.h"
+#include "cmd/fields.h"
 #include "cmd/cache_replay.h"
 #include "cmd/plot.h"
 

@@ -2,6 +2,7 @@
 #include "cmd/common.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,50 @@ int arg_choice(const char *option, const char *value, const char *const *names) 
     for (int i = 0; names[i]; i++)
         buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
     usage_die("%s: '%s': expected one of %s", option, value, list.data ? list.data : "nothing");
+}
+
+int arg_take_off(char *s, const char *tail) {
+    size_t n = strlen(s);
+    size_t t = strlen(tail);
+    if (n < t || strcmp(s + n - t, tail))
+        return 0;
+    s[n - t] = '\0';
+    return 1;
+}
+
+char **arg_list(char *text, int *n) {
+    size_t commas = 0;
+    for (const char *p = text; *p; p++)
+        commas += *p == ',';
+    char **part = mem_array(commas + 1, sizeof *part);
+    *n = 0;
+    for (char *p = text; p;) {
+        char *comma = strchr(p, ',');
+        if (comma)
+            *comma++ = '\0';
+        part[(*n)++] = p;
+        p = comma;
+    }
+    return part;
+}
+
+int64_t arg_duration(const char *option, const char *value) {
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"", 1}};
+    char *number = mem_strdup(value);
+    double x = 0;
+    size_t u = 0;
+    while (!arg_take_off(number, units[u].name))
+        u++;
+    int bad = num_float(number, 0, 1e10, &x) || x * units[u].seconds < 1e-9 ||
+              x * units[u].seconds > 9e9;
+    free(number);
+    if (bad)
+        usage_die("%s: '%s': expected a time above zero, as in 250ms, 30s, 5m, 1h or 7d", option,
+                  value);
+    return (int64_t)llround(x * units[u].seconds * 1e9);
 }
 
 /* ---- files and machine ------------------------------------------------------------------ */

@@ -80,6 +80,13 @@ int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max
 /* The index of value in names (ended by NULL). */
 int arg_choice(const char *option, const char *value, const char *const *names);
 
+/* "250ms", "30", "30s", "5m", "1h", "7d" in nanoseconds, from 1. */
+int64_t arg_duration(const char *option, const char *value);
+/* Splits "a,b,c" in place; *n parts, the caller frees the array. */
+char **arg_list(char *text, int *n);
+/* Takes `tail` off the end of s; 1 when it was there. */
+int arg_take_off(char *s, const char *tail);
+
 /* ---- files and machine ------------------------------------------------------------------ */
 
 /* Appends all of a file (plain or zstd, "-" is stdin). -1 with err. */

@@ -6,16 +6,15 @@
 #ifndef RANDOM_H
 #define RANDOM_H
 
-#include <stdint.h>
+#include "lib/base/rng.h"
 
 static uint64_t state;
 
-/* splitmix64 (Steele, Lea, Flood 2014) */
 static inline uint64_t next(void) {
-    uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
+    struct rng r = {state};
+    uint64_t value = rng_next(&r);
+    state = r.state;
+    return value;
 }
 
 /* From 0 to n - 1. */

@@ -19,7 +19,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/par.h"
-#include "lib/cache/blas.h"
+#include "lib/base/blas.h"
 
 #define NONE UINT32_MAX
 #define MOST_THREADS 64         /* OpenBLAS has no more buffers than that for callers at once */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/rng.h"
 
 #define SCAN_BLOCK 64
 
@@ -35,14 +36,6 @@ struct sampler {
 };
 
 /* ---- random numbers --------------------------------------------------------------------- */
-
-/* splitmix64 (Steele, Lea, Flood 2014), as Blackman and Vigna advise for seeding. */
-static uint64_t splitmix64(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static uint64_t rotate_left(uint64_t x, int k) {
     return (x << k) | (x >> (64 - k));
@@ -303,8 +296,9 @@ void sampler_free(struct sampler *s) {
 }
 
 void sampler_reset(struct sampler *s, uint64_t seed) {
+    struct rng seeding = {seed};        /* as Blackman and Vigna advise */
     for (int i = 0; i < 4; i++)
-        s->random[i] = splitmix64(&seed);
+        s->random[i] = rng_next(&seeding);
     s->n_recent = s->next_recent = 0;
 }
 

@@ -1,4 +1,4 @@
-/* cache_fields.h - reports whose rows have more columns than a terminal is wide
+/* fields.h - reports whose rows have more columns than a terminal is wide
  *
  *     static const struct field fields[] = {{"scheme", FIELD_TEXT, 0},
  *                                           {"requests", FIELD_WHOLE, 0}, {"mean", 2, 1}};
@@ -10,8 +10,8 @@
  * Wide ones are left out of an aligned table unless --verbose asks for them; pipes and JSON have
  * all. NaN is no value.
  */
-#ifndef CACHE_FIELDS_H
-#define CACHE_FIELDS_H
+#ifndef FIELDS_H
+#define FIELDS_H
 
 #include "cmd/common.h"
 #include "cmd/table.h"

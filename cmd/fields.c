@@ -1,5 +1,5 @@
-/* cache_fields.c - reports whose rows have more columns than a terminal is wide */
-#include "cmd/cache_fields.h"
+/* fields.c - reports whose rows have more columns than a terminal is wide */
+#include "cmd/fields.h"
 
 #include <assert.h>
 #include <math.h>

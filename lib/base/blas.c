@@ -1,5 +1,5 @@
 /* blas.c - loads OpenBLAS, see blas.h */
-#include "lib/cache/blas.h"
+#include "lib/base/blas.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
