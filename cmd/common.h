@@ -34,6 +34,7 @@ struct common {
     int threads;                /* 0: one per core this process may use */
     const char *cpu;            /* kernel variant, NULL: the best */
     int json;
+    int format;                 /* 1 + enum table_format; 0: by what stdout is */
     int quiet;
     int verbose;
 };

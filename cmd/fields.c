@@ -11,7 +11,8 @@ static int shown(const struct fields *f, int i) {
 }
 
 void fields_open(struct fields *f, const struct field *field, int n, const struct common *common) {
-    enum table_format format = table_format(stdout, common->json);
+    enum table_format format = common->format ? (enum table_format)(common->format - 1)
+                                              : table_format(stdout, common->json);
     int columns = 0;
     assert(n <= FIELDS_MOST);
     *f = (struct fields){.field = field, .n = n};
@@ -28,6 +29,8 @@ void fields_row(struct fields *f, const struct value *value) {
             continue;
         if (f->field[i].decimals == FIELD_TEXT)
             table_str(f->table, value[i].text);
+        else if (f->field[i].decimals == FIELD_LIST)
+            table_list(f->table, value[i].list, value[i].count);
         else if (f->field[i].decimals == FIELD_COUNT)
             table_int(f->table, value[i].count);
         else if (f->field[i].decimals == FIELD_WHOLE && fabs(value[i].number) <= MOST_WHOLE)

@@ -16,10 +16,11 @@
 #include "cmd/common.h"
 #include "cmd/table.h"
 
-#define FIELDS_MOST 40
+#define FIELDS_MOST 64
 
-/* In place of decimals. FIELD_COUNT: an integer; FIELD_WHOLE: a number that has none. */
-enum { FIELD_COUNT = -3, FIELD_TEXT, FIELD_WHOLE };
+/* In place of decimals. FIELD_COUNT: an integer; FIELD_WHOLE: a number that has none; FIELD_LIST:
+ * numbers, an array in JSON, joined by commas elsewhere. */
+enum { FIELD_LIST = -4, FIELD_COUNT, FIELD_TEXT, FIELD_WHOLE };
 
 struct field {
     const char *name;
@@ -29,8 +30,9 @@ struct field {
 
 struct value {
     const char *text;           /* of a FIELD_TEXT; NULL: no value */
-    int64_t count;              /* of a FIELD_COUNT */
+    int64_t count;              /* of a FIELD_COUNT; how long a list is */
     double number;              /* of the others */
+    const double *list;         /* [count] of a FIELD_LIST; NULL: no value */
 };
 
 struct fields {

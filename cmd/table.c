@@ -124,6 +124,22 @@ void table_str(struct table *t, const char *s) {
     free(text);
 }
 
+void table_list(struct table *t, const double *x, int64_t n) {
+    struct buf text = {0};
+    if (t->format == TABLE_JSON && x) {
+        jsonw_open_key(&t->line, json_key(t), '[');
+        for (int64_t i = 0; i < n; i++)
+            jsonw_float(&t->line, NULL, x[i]);
+        jsonw_close(&t->line, ']');
+        finish_cell(t);
+        return;
+    }
+    for (int64_t i = 0; x && i < n; i++)
+        buf_printf(&text, "%s%.10g", i ? "," : "", x[i]);
+    table_str(t, text.data);
+    buf_free(&text);
+}
+
 static void print_vertical(const struct table *t) {
     int width = 0;
     for (int i = 0; i < t->n; i++)

@@ -29,6 +29,8 @@ struct table *table_new(FILE *out, const struct column *columns, int n, enum tab
 void table_int(struct table *t, int64_t v);
 void table_float(struct table *t, double v);        /* NaN: no value */
 void table_str(struct table *t, const char *s);     /* NULL: no value */
+/* Numbers: an array in JSON, elsewhere joined by commas. NULL: no value. */
+void table_list(struct table *t, const double *x, int64_t n);
 /* An aligned table of one row is written as one "name value" line per column. */
 void table_free(struct table *t);
 

@@ -1,0 +1,23 @@
+/* llm-bench.c - time kernels, models and servers; compare two results honestly
+ *
+ * The first word is the job; each job is one file (see bench.h).
+ */
+#include "cmd/bench.h"
+#include "cmd/verbs.h"
+
+static const struct verb verbs[] = {
+    {0},
+};
+
+static const char usage_head[] =
+    "usage: llm-bench VERB [OPTION]... [FILE]...\n"
+    "Times kernels, models and servers, and compares results.\n\n";
+static const char usage_tail[] =
+    "\n'llm-bench VERB --help' lists the options of a verb; llm-bench(1) explains them, and\n"
+    "llm-bench(5) the rows that they write.\n";
+
+int main(int argc, char **argv) {
+    const struct verbs all = {.program = "llm-bench", .head = usage_head, .tail = usage_tail,
+                              .verb = verbs};
+    return verbs_main(&all, argc, argv);
+}

@@ -1,0 +1,41 @@
+/* boot.h - bootstrap intervals: of any statistic, of ratios, with samples that come in groups
+ *
+ *     struct boot b = {.resamples = 10000, .level = 0.95, .seed = 1};
+ *     struct interval i = boot_ratio(cost_a, cost_b, n, NULL, 0, &b);
+ *
+ * Bias-corrected and accelerated (BCa: Efron, "Better bootstrap confidence intervals", 1987), whose
+ * coverage tests simulate. The same seed gives the same interval. {NAN, NAN}: too few samples, or
+ * a statistic that is not finite.
+ *
+ * Groups: group[n] numbers the samples' groups from 0, groups of them; whole groups are drawn
+ * (a session's requests, a question's answers, blocks of a series). NULL: each sample is its own.
+ */
+#ifndef BOOT_H
+#define BOOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/stat/order.h"
+
+struct boot {
+    int resamples;              /* 0: 10000 */
+    double level;               /* 0: 0.95 */
+    uint64_t seed;
+};
+
+/* The statistic of the samples index[0..n), each from 0 to its number of samples - 1. */
+typedef double boot_statistic(void *arg, const uint32_t *index, size_t n);
+
+struct interval boot_interval(boot_statistic *fn, void *arg, size_t n, const uint32_t *group,
+                              uint32_t groups, const struct boot *b);
+/* Of sum(a) / sum(b), a and b in pairs (paired bootstrap). */
+struct interval boot_ratio(const double *a, const double *b, size_t n, const uint32_t *group,
+                           uint32_t groups, const struct boot *opt);
+/* Of median(a) / median(b), independent samples, each side drawn on its own. */
+struct interval boot_median_ratio(const double *a, size_t na, const double *b, size_t nb,
+                                  const struct boot *opt);
+/* Of the geometric mean of n positive numbers. */
+struct interval boot_geomean(const double *x, size_t n, const struct boot *opt);
+
+#endif
