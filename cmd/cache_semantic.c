@@ -15,6 +15,7 @@
 #include "lib/base/num.h"
 #include "lib/cache/semantic.h"
 #include "lib/format/npy.h"
+#include "lib/format/zio.h"
 
 static const char *const usage[] = {
     "usage: llm-cache semantic [OPTION]... [EMBEDDINGS]\n"
@@ -186,7 +187,7 @@ struct known {
 static void read_lines(const char *path, struct known *k) {
     struct err err;
     k->path = path;
-    if (read_all(path, &k->text, &err))
+    if (zio_read_all(path, &k->text, &err))
         die_err(&err);
     char *end = k->text.data + k->text.len;
     for (char *p = k->text.data; p < end;) {

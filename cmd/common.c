@@ -12,7 +12,6 @@
 
 #include "lib/base/num.h"
 #include "lib/base/outfile.h"
-#include "lib/format/zio.h"
 
 static const char *program = "llmutils";
 static volatile sig_atomic_t *interrupt_flag;
@@ -228,24 +227,6 @@ int64_t arg_duration(const char *option, const char *value) {
 
 const char *input_name(const char *path) {
     return strcmp(path, "-") ? path : "stdin";
-}
-
-int read_all(const char *path, struct buf *out, struct err *err) {
-    struct zio *z = zio_open_read(path, err);
-    if (!z)
-        return -1;
-    ssize_t got;
-    do {
-        buf_reserve(out, 1 << 16);
-        got = zio_read(z, out->data + out->len, 1 << 16, err);
-        if (got > 0)
-            out->len += (size_t)got;
-    } while (got > 0);
-    if (got < 0) {
-        zio_abort(z);
-        return -1;
-    }
-    return zio_close(z, err);
 }
 
 const char *host_cpu(char *out, size_t size) {

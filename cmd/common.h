@@ -90,8 +90,6 @@ int arg_take_off(char *s, const char *tail);
 
 /* ---- files and machine ------------------------------------------------------------------ */
 
-/* Appends all of a file (plain or zstd, "-" is stdin). -1 with err. */
-int read_all(const char *path, struct buf *out, struct err *err);
 /* What a path is called in messages: "stdin" for "-". */
 const char *input_name(const char *path);
 /* The processor's name, or "unknown". */

@@ -13,6 +13,7 @@
 
 #include "cmd/progress.h"
 #include "cmd/table.h"
+#include "lib/format/zio.h"
 
 struct scores {
     struct engine *e;
@@ -92,7 +93,7 @@ static int read_corpus(const struct engine *e, int length, struct ids *ids) {
     const struct options *opt = e->opt;
     struct buf text = {0};
     struct err err;
-    if (read_all(opt->corpus, &text, &err))
+    if (zio_read_all(opt->corpus, &text, &err))
         die_err(&err);
     if (text.len > 0 && text.data[text.len - 1] == '\n')
         text.len--;             /* as llama-perplexity does */

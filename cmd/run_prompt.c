@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/format/zio.h"
+
 void prompt_need_stdin(void) {
     if (!isatty(STDIN_FILENO))
         return;
@@ -24,7 +26,7 @@ void prompt_read(const struct options *opt, int exact, struct buf *text) {
     if (!opt->file)
         prompt_need_stdin();
     struct err err;
-    if (read_all(opt->file ? opt->file : "-", text, &err))
+    if (zio_read_all(opt->file ? opt->file : "-", text, &err))
         die_err(&err);
     /* Editors and echo end a text with a newline that nobody means as part of the prompt. */
     if (!exact && text->len > 0 && text->data[text->len - 1] == '\n')

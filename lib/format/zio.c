@@ -324,3 +324,22 @@ void zio_abort(struct zio *z) {
     outfile_abort(z->file);
     free_zio(z);
 }
+
+int zio_read_all(const char *path, struct buf *out, struct err *err) {
+    struct zio *z = zio_open_read(path, err);
+    if (!z)
+        return -1;
+    ssize_t got;
+    do {
+        buf_reserve(out, 1 << 16);
+        got = zio_read(z, out->data + out->len, 1 << 16, err);
+        if (got > 0)
+            out->len += (size_t)got;
+    } while (got > 0);
+    if (got < 0) {
+        zio_abort(z);
+        return -1;
+    }
+    out->data[out->len] = '\0';
+    return zio_close(z, err);
+}

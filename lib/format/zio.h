@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "lib/base/err.h"
+#include "lib/base/mem.h"
 
 struct zio;
 
@@ -27,5 +28,8 @@ int zio_flush(struct zio *z, struct err *err);
 int zio_close(struct zio *z, struct err *err);      /* frees z always */
 void zio_abort(struct zio *z);                      /* closes, removes the unfinished file */
 const char *zio_name(const struct zio *z);
+
+/* Appends all of a file; NUL-terminated. 0 or -1. */
+int zio_read_all(const char *path, struct buf *out, struct err *err);
 
 #endif
