@@ -1,7 +1,6 @@
 /* run.h - the pieces of llm-run
  *
  *   run_options.c   the command line
- *   run_model.c     the model file, fetched where it is an address
  *   run_engine.c    model, vocabulary, session, traces; one pass through the model
  *   run_prompt.c    where prompts come from and how they become tokens
  *   run_reply.c     text that grows: stop strings, whole characters
@@ -84,8 +83,6 @@ struct options {
 void run_options(struct options *opt, int argc, char **argv);
 extern const char *const run_usage[];
 const char *run_kv_name(int kv_type);
-/* The model as a path: a URL is fetched (all parts of a split file). Caller frees. */
-char *run_model_path(const struct options *opt);
 
 /* ---- the engine ------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/model_path.h"
 #include "cmd/progress.h"
 #include "lib/base/clock.h"
 #include "lib/format/jsonw.h"
@@ -51,7 +52,7 @@ void engine_open(struct engine *e, const struct options *opt) {
     *e = (struct engine){.opt = opt, .first_pass_ns = -1};
     struct err err;
     e->kern = find_kernels(opt);
-    char *path = run_model_path(opt);
+    char *path = model_path(opt->model, opt->sha256, opt->common.quiet);
     e->par = par_new(opt->common.threads);
     struct progress bar;
     progress_start(&bar, "loading", PROGRESS_BYTES, opt->common.quiet);

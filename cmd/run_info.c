@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "cmd/model_path.h"
 #include "cmd/table.h"
 #include "lib/format/gguf.h"
 #include "lib/infer/kvcache.h"
@@ -67,7 +68,7 @@ static void print_shape(struct table *t, const struct options *opt, const struct
 
 int run_info(const struct options *opt) {
     struct err err;
-    char *path = run_model_path(opt);
+    char *path = model_path(opt->model, opt->sha256, opt->common.quiet);
     struct gguf *g = gguf_open(path, &err);
     struct shape *s = g ? shape_from_gguf(g, &err) : NULL;
     if (!s)

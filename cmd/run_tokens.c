@@ -8,12 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/model_path.h"
 #include "lib/base/num.h"
 #include "lib/format/gguf.h"
 
 static struct vocab *open_vocab(const struct options *opt, struct gguf **g) {
     struct err err;
-    char *path = run_model_path(opt);
+    char *path = model_path(opt->model, opt->sha256, opt->common.quiet);
     *g = gguf_open(path, &err);
     if (!*g)
         die_err(&err);

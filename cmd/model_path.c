@@ -1,13 +1,14 @@
-/* run_model.c - the model's file: a path as it is, or an address that is fetched into the cache
+/* model_path.c - a model named on a command line, as a file, see model_path.h
  *
  * A split file is fetched whole: the address of its first part, NAME-00001-of-00003.gguf, gives
  * those of the others.
  */
-#include "cmd/run.h"
+#include "cmd/model_path.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/common.h"
 #include "cmd/progress.h"
 #include "lib/base/fetch.h"
 
@@ -18,12 +19,12 @@ static int show_fetching(void *arg, int64_t done, int64_t total) {
     return 0;
 }
 
-static char *fetch_one(const struct options *opt, const char *url) {
+static char *fetch_one(const char *url, const char *sha256, int quiet) {
     struct progress bar;
     struct err err;
     char *path = NULL;
-    progress_start(&bar, "fetching", PROGRESS_BYTES, opt->common.quiet);
-    struct fetch_options how = {.sha256 = opt->sha256, .progress = show_fetching, .arg = &bar};
+    progress_start(&bar, "fetching", PROGRESS_BYTES, quiet);
+    struct fetch_options how = {.sha256 = sha256, .progress = show_fetching, .arg = &bar};
     int rc = fetch_url(url, &how, &path, &err);
     progress_end(&bar);
     if (rc)
@@ -49,22 +50,22 @@ static const char *split_suffix(const char *url, int *parts) {
     return at;
 }
 
-char *run_model_path(const struct options *opt) {
-    if (!fetch_is_url(opt->model))
-        return mem_strdup(opt->model);
+char *model_path(const char *model, const char *sha256, int quiet) {
+    if (!fetch_is_url(model))
+        return mem_strdup(model);
     int parts = 1;
-    const char *suffix = split_suffix(opt->model, &parts);
+    const char *suffix = split_suffix(model, &parts);
     if (!suffix)
-        return fetch_one(opt, opt->model);
-    if (opt->sha256)
+        return fetch_one(model, sha256, quiet);
+    if (sha256)
         usage_die("--sha256 is for one file: this model has %d", parts);
     if (parts < 1 || parts > MAX_PARTS)
-        die("%s: expected 1 to %d parts, found %d", opt->model, MAX_PARTS, parts);
+        die("%s: expected 1 to %d parts, found %d", model, MAX_PARTS, parts);
     char *first = NULL;
     for (int i = 1; i <= parts; i++) {
-        char *url = mem_printf("%.*s%05d-of-%05d.gguf", (int)(suffix - opt->model), opt->model, i,
+        char *url = mem_printf("%.*s%05d-of-%05d.gguf", (int)(suffix - model), model, i,
                                parts);
-        char *path = fetch_one(opt, url);
+        char *path = fetch_one(url, NULL, quiet);
         if (i == 1)
             first = path;
         else
