@@ -9,6 +9,11 @@
  * in which they were taken. What the text is, is sniffed, plain or zstd: rows of llm-bench (JSON
  * Lines, or tab-separated), request and step records (each number with a unit in its name is a
  * series), llama-bench's JSON and JSON Lines, hyperfine's JSON, or plain numbers, one a line.
+ *
+ * Names: a row's own; a record's field without its unit, after a step's phase ("ttft",
+ * "decode.step"); "prefill512", "decode64", "prefill512+decode64", "decode64@4096" of llama-bench's
+ * tests (rows of one name that ran with other settings have these in the name too); "wall" and
+ * "peak" of hyperfine's, after the command where there are several; "value" of plain numbers.
  */
 #ifndef SERIES_H
 #define SERIES_H
@@ -25,7 +30,8 @@ struct series {
     int better;                 /* enum series_better */
     double *x;                  /* [n] finite */
     size_t n;
-    char *origin;               /* host, program and flags, in words; "" when not known */
+    char *origin;               /* where they were taken: lines "host: ...", "cpu: ...", "program:
+                                 * ...", "command: ...", "files: ..."; those that are known */
 };
 
 struct serieses {
