@@ -25,8 +25,9 @@ static const struct field after[] = {
 #define AFTER ((int)(sizeof after / sizeof *after))
 
 int bench_option(int c, const char *arg, struct common *common) {
-    static const char *const names[] = {"table", "tsv", "jsonl", NULL};
-    static const enum table_format formats[] = {TABLE_ALIGNED, TABLE_TABS, TABLE_JSON};
+    static const char *const names[] = {"table", "tsv", "csv", "jsonl", "md", "sql", NULL};
+    static const enum table_format formats[] = {TABLE_ALIGNED, TABLE_TABS, TABLE_CSV, TABLE_JSON,
+                                                TABLE_MD, TABLE_SQL};
     if (c != OPT_FORMAT)
         return 0;
     common->format = 1 + (int)formats[arg_choice("--format", arg, names)];
@@ -85,6 +86,7 @@ void rows_open(struct rows *r, const struct field *own, int n, const struct comm
     memcpy(r->field + BEFORE + n, after, sizeof after);
     describe(r, argc, argv);
     fields_open(&r->fields, r->field, BEFORE + n + AFTER, common);
+    table_set_name(r->fields.table, argv[0]);       /* llm_bench_VERB: columns are the verb's */
 }
 
 void rows_file(struct rows *r, const char *path) {

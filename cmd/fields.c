@@ -16,7 +16,7 @@ void fields_open(struct fields *f, const struct field *field, int n, const struc
     int columns = 0;
     assert(n <= FIELDS_MOST);
     *f = (struct fields){.field = field, .n = n};
-    f->wide = common->verbose || format != TABLE_ALIGNED;
+    f->wide = common->verbose || !table_for_people(format);
     for (int i = 0; i < n; i++)
         if (shown(f, i))
             f->column[columns++] = (struct column){field[i].name, field[i].decimals};

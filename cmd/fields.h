@@ -7,8 +7,8 @@
  *     fields_row(&f, (struct value[]){{.text = "max"}, {.number = 10}, {.number = 2.5}});
  *     fields_close(&f);
  *
- * Wide ones are left out of an aligned table unless --verbose asks for them; pipes and JSON have
- * all. NaN is no value.
+ * Wide ones are left out of what people read (an aligned table, Markdown) unless --verbose asks for
+ * them; pipes and JSON have all. NaN is no value.
  */
 #ifndef FIELDS_H
 #define FIELDS_H

@@ -1,4 +1,4 @@
-/* table.c - reports: an aligned table on a terminal, tab-separated in a pipe, or JSON Lines */
+/* table.c - reports in several formats, see table.h */
 #include "cmd/table.h"
 
 #include <math.h>
@@ -8,6 +8,8 @@
 
 #include "lib/base/mem.h"
 #include "lib/format/jsonw.h"
+
+enum kind { KIND_INT, KIND_FLOAT, KIND_TEXT };
 
 struct cell {
     char *text;
@@ -19,10 +21,13 @@ struct table {
     const struct column *columns;
     int n;
     enum table_format format;
+    char *name;                 /* SQL */
     int at;                     /* column of the next cell */
+    enum kind *kind;            /* [n] of the first row's cells: Markdown, SQL */
+    int rows;                   /* 1: there was one */
     struct cell *cells;         /* aligned: all rows; else unused */
     size_t n_cells, cap;
-    struct buf line;            /* tabs and JSON: the row being made */
+    struct buf line;            /* others: the row being made */
 };
 
 enum table_format table_format(FILE *out, int json) {
@@ -31,6 +36,12 @@ enum table_format table_format(FILE *out, int json) {
     return isatty(fileno(out)) ? TABLE_ALIGNED : TABLE_TABS;
 }
 
+int table_for_people(enum table_format format) {
+    return format == TABLE_ALIGNED || format == TABLE_MD;
+}
+
+static void put_header(struct table *t);
+
 struct table *table_new(FILE *out, const struct column *columns, int n,
                         enum table_format format) {
     struct table *t = mem_alloc(sizeof(*t));
@@ -38,30 +49,143 @@ struct table *table_new(FILE *out, const struct column *columns, int n,
     t->columns = columns;
     t->n = n;
     t->format = format;
-    if (format == TABLE_TABS) {
-        for (int i = 0; i < n; i++)
-            fprintf(out, "%s%c", columns[i].name, i + 1 < n ? '\t' : '\n');
-    }
+    t->name = mem_strdup("report");
+    t->kind = mem_array((size_t)n, sizeof(*t->kind));
+    if (format == TABLE_TABS || format == TABLE_CSV)
+        put_header(t);
     return t;
 }
 
-/* Ends a row of tabs or JSON when its last cell is there. */
-static void finish_cell(struct table *t) {
-    int last = ++t->at == t->n;
-    if (t->format == TABLE_TABS)
-        buf_addc(&t->line, last ? '\n' : '\t');
-    if (!last)
+void table_set_name(struct table *t, const char *name) {
+    free(t->name);
+    t->name = mem_strdup(name);
+    for (char *c = t->name; *c; c++)
+        if (!(*c >= '0' && *c <= '9') && !((*c | 32) >= 'a' && (*c | 32) <= 'z'))
+            *c = '_';
+}
+
+/* ---- words in each format ------------------------------------------------------------------ */
+
+/* RFC 4180: in quotes where it holds a separator, its own quotes doubled. */
+static void add_csv(struct buf *b, const char *s) {
+    if (!s[strcspn(s, ",\"\r\n")]) {
+        buf_adds(b, s);
         return;
+    }
+    buf_addc(b, '"');
+    for (; *s; s++) {
+        if (*s == '"')
+            buf_addc(b, '"');
+        buf_addc(b, *s);
+    }
+    buf_addc(b, '"');
+}
+
+/* What would end the cell, or be read as emphasis, code, a link or a tag. */
+static void add_markdown(struct buf *b, const char *s) {
+    for (; *s; s++) {
+        if (strchr("|\\`*<[", *s))
+            buf_addc(b, '\\');
+        buf_addc(b, *s);
+    }
+}
+
+static void add_sql(struct buf *b, const char *s, char quote) {
+    buf_addc(b, quote);
+    for (; *s; s++) {
+        if (*s == quote)
+            buf_addc(b, quote);
+        buf_addc(b, *s);
+    }
+    buf_addc(b, quote);
+}
+
+/* ---- headers ------------------------------------------------------------------------------- */
+
+static void put_markdown_header(struct table *t) {
+    for (int i = 0; i < t->n; i++) {
+        buf_adds(&t->line, "| ");
+        add_markdown(&t->line, t->columns[i].name);
+        buf_addc(&t->line, ' ');
+    }
+    buf_adds(&t->line, "|\n");
+    for (int i = 0; i < t->n; i++)
+        buf_adds(&t->line, t->kind[i] == KIND_TEXT ? "|---" : "|---:");
+    buf_adds(&t->line, "|\n");
+}
+
+static void put_sql_header(struct table *t) {
+    static const char *const types[] = {"INTEGER", "REAL", "TEXT"};
+    buf_printf(&t->line, "CREATE TABLE IF NOT EXISTS %s (\n", t->name);
+    for (int i = 0; i < t->n; i++) {
+        buf_adds(&t->line, "  ");
+        add_sql(&t->line, t->columns[i].name, '"');
+        buf_printf(&t->line, " %s%s\n", types[t->kind[i]], i + 1 < t->n ? "," : "");
+    }
+    buf_adds(&t->line, ");\n");
+}
+
+static void put_names(struct table *t, const char *between, const char *end) {
+    for (int i = 0; i < t->n; i++) {
+        buf_adds(&t->line, i ? between : "");
+        t->format == TABLE_CSV ? add_csv(&t->line, t->columns[i].name)
+                               : buf_adds(&t->line, t->columns[i].name);
+    }
+    buf_adds(&t->line, end);
+}
+
+/* Markdown's and SQL's tell what the columns hold, and are due when the first row is full. */
+static void put_header(struct table *t) {
+    struct buf row = t->line;
+    t->line = (struct buf){0};
+    switch (t->format) {
+    case TABLE_TABS: put_names(t, "\t", "\n"); break;
+    case TABLE_CSV: put_names(t, ",", "\r\n"); break;
+    case TABLE_MD: put_markdown_header(t); break;
+    case TABLE_SQL: put_sql_header(t); break;
+    case TABLE_ALIGNED: case TABLE_JSON: break;
+    }
+    if (t->line.len)
+        fwrite(t->line.data, 1, t->line.len, t->out);
+    buf_free(&t->line);
+    t->line = row;
+}
+
+/* ---- cells and rows ------------------------------------------------------------------------ */
+
+/* What stands before a cell. */
+static void begin_cell(struct table *t) {
+    int first = t->at == 0;
+    if (t->format == TABLE_TABS && !first)
+        buf_addc(&t->line, '\t');
+    else if (t->format == TABLE_CSV && !first)
+        buf_addc(&t->line, ',');
+    else if (t->format == TABLE_MD)
+        buf_adds(&t->line, first ? "| " : " | ");
+    else if (t->format == TABLE_SQL && first)
+        buf_printf(&t->line, "INSERT INTO %s VALUES (", t->name);
+    else if (t->format == TABLE_SQL)
+        buf_adds(&t->line, ", ");
+}
+
+static void end_row(struct table *t) {
+    static const char *const ends[] = {"", "\n", "}\n", "\r\n", " |\n", ");\n"};
+    int late = t->format == TABLE_MD || t->format == TABLE_SQL;
     t->at = 0;
     if (t->format == TABLE_ALIGNED)
         return;
-    if (t->format == TABLE_JSON) {
-        jsonw_close(&t->line, '}');
-        buf_addc(&t->line, '\n');
-    }
+    buf_adds(&t->line, ends[t->format]);
+    if (late && !t->rows)
+        put_header(t);
+    t->rows = 1;
     fwrite(t->line.data, 1, t->line.len, t->out);
     fflush(t->out);
     t->line.len = 0;
+}
+
+static void end_cell(struct table *t) {
+    if (++t->at == t->n)
+        end_row(t);
 }
 
 static void add_aligned(struct table *t, const char *text, int left) {
@@ -72,13 +196,26 @@ static void add_aligned(struct table *t, const char *text, int left) {
     t->cells[t->n_cells++] = (struct cell){mem_strdup(text), left};
 }
 
-/* A cell: its words for people, and for JSON the value that jsonw has written into `json`. */
-static void add_cell(struct table *t, const char *text, int left) {
-    if (t->format == TABLE_ALIGNED)
-        add_aligned(t, text, left);
-    else if (t->format == TABLE_TABS)
-        buf_adds(&t->line, text);
-    finish_cell(t);
+/* A cell of any format but JSON. text NULL: no value. */
+static void add_cell(struct table *t, const char *text, enum kind kind) {
+    const char *shown = text && *text ? text : "-";
+    begin_cell(t);
+    if (!t->rows)
+        t->kind[t->at] = kind;
+    switch (t->format) {
+    case TABLE_ALIGNED: add_aligned(t, shown, kind == KIND_TEXT); break;
+    case TABLE_TABS: buf_adds(&t->line, shown); break;
+    case TABLE_CSV: add_csv(&t->line, text ? text : ""); break;
+    case TABLE_MD: add_markdown(&t->line, shown); break;
+    case TABLE_SQL:
+        if (text && kind == KIND_TEXT)
+            add_sql(&t->line, text, '\'');
+        else
+            buf_adds(&t->line, text ? text : "NULL");
+        break;
+    case TABLE_JSON: break;
+    }
+    end_cell(t);
 }
 
 static const char *json_key(struct table *t) {
@@ -89,38 +226,43 @@ static const char *json_key(struct table *t) {
 
 void table_int(struct table *t, int64_t v) {
     char text[32];
-    snprintf(text, sizeof(text), "%lld", (long long)v);
-    if (t->format == TABLE_JSON)
+    if (t->format == TABLE_JSON) {
         jsonw_int(&t->line, json_key(t), v);
-    add_cell(t, text, 0);
+        end_cell(t);
+        return;
+    }
+    snprintf(text, sizeof(text), "%lld", (long long)v);
+    add_cell(t, text, KIND_INT);
 }
 
 void table_float(struct table *t, double v) {
-    char text[64];
-    if (isnan(v))
-        snprintf(text, sizeof(text), "-");
-    else if (t->format == TABLE_ALIGNED)
+    char text[400];
+    if (t->format == TABLE_JSON) {
+        jsonw_float(&t->line, json_key(t), v);
+        end_cell(t);
+        return;
+    }
+    if (table_for_people(t->format))
         snprintf(text, sizeof(text), "%.*f", t->columns[t->at].decimals, v);
     else
         snprintf(text, sizeof(text), "%.10g", v);
-    if (t->format == TABLE_JSON)
-        jsonw_float(&t->line, json_key(t), v);
-    add_cell(t, text, 0);
+    int none = isnan(v) || (isinf(v) && t->format == TABLE_SQL);
+    add_cell(t, none ? NULL : text, KIND_FLOAT);
 }
 
 /* Words in a table must not hold the table's own separators. */
 void table_str(struct table *t, const char *s) {
     if (t->format == TABLE_JSON) {
         jsonw_str(&t->line, json_key(t), s);
-        finish_cell(t);
+        end_cell(t);
         return;
     }
-    char *text = mem_strdup(s && *s ? s : "-");
-    for (char *c = text; *c; c++) {
+    char *text = s ? mem_strdup(s) : NULL;
+    for (char *c = text; c && *c; c++) {
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' ';
     }
-    add_cell(t, text, 1);
+    add_cell(t, text, KIND_TEXT);
     free(text);
 }
 
@@ -131,7 +273,7 @@ void table_list(struct table *t, const double *x, int64_t n) {
         for (int64_t i = 0; i < n; i++)
             jsonw_float(&t->line, NULL, x[i]);
         jsonw_close(&t->line, ']');
-        finish_cell(t);
+        end_cell(t);
         return;
     }
     for (int64_t i = 0; x && i < n; i++)
@@ -139,6 +281,8 @@ void table_list(struct table *t, const double *x, int64_t n) {
     table_str(t, text.data);
     buf_free(&text);
 }
+
+/* ---- the aligned table --------------------------------------------------------------------- */
 
 static void print_vertical(const struct table *t) {
     int width = 0;
@@ -182,9 +326,13 @@ void table_free(struct table *t) {
         print_vertical(t);
     else if (t->format == TABLE_ALIGNED)
         print_aligned(t);
+    else if (t->format == TABLE_MD && !t->rows)
+        put_header(t);
     for (size_t i = 0; i < t->n_cells; i++)
         free(t->cells[i].text);
     free(t->cells);
+    free(t->kind);
+    free(t->name);
     buf_free(&t->line);
     free(t);
 }
