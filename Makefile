@@ -182,28 +182,27 @@ $(PAGES:%=page-%): page-%:
 to = $(DESTDIR)$(1)
 # folder, mode, files: one install call, or none where there is no file
 put = $(if $(3),$(INSTALL) -d '$(call to,$(1))' && $(INSTALL) -m $(2) $(3) '$(call to,$(1))')
-bash_files = $(wildcard completions/*.bash)
 zsh_files = $(wildcard completions/_*)
-fish_files = $(wildcard completions/*.fish)
+# bash and fish look for a file of the program's name: its own, else that of programs with verbs.
+complete = $(firstword $(wildcard completions/$(1).$(2)) completions/verbs.$(2))
 
 install: all
 	$(call put,$(BINDIR),755,$(BINS))
 	$(call put,$(MANDIR)/man1,644,$(filter %.1,$(PAGES)))
 	$(call put,$(MANDIR)/man5,644,$(filter %.5,$(PAGES)))
 	$(call put,$(ZSHDIR),644,$(zsh_files))
-	$(call put,$(FISHDIR),644,$(fish_files))
 	$(call put,$(DOCDIR),644,README.md LICENSE)
-	$(if $(bash_files),$(INSTALL) -d '$(call to,$(BASHDIR))')
-	$(foreach f,$(bash_files),$(INSTALL) -m 644 $(f) \
-	    '$(call to,$(BASHDIR))/$(notdir $(basename $(f)))' &&) :
+	$(INSTALL) -d '$(call to,$(BASHDIR))' '$(call to,$(FISHDIR))'
+	$(foreach p,$(PROGRAMS),$(INSTALL) -m 644 $(call complete,$(p),bash) \
+	    '$(call to,$(BASHDIR))/$(p)' && $(INSTALL) -m 644 $(call complete,$(p),fish) \
+	    '$(call to,$(FISHDIR))/$(p).fish' &&) :
 
 uninstall:
 	rm -f $(foreach f,$(PROGRAMS),'$(call to,$(BINDIR))/$(f)') \
 	    $(foreach f,$(filter %.1,$(PAGES)),'$(call to,$(MANDIR))/man1/$(notdir $(f))') \
 	    $(foreach f,$(filter %.5,$(PAGES)),'$(call to,$(MANDIR))/man5/$(notdir $(f))') \
-	    $(foreach f,$(bash_files),'$(call to,$(BASHDIR))/$(notdir $(basename $(f)))') \
-	    $(foreach f,$(zsh_files),'$(call to,$(ZSHDIR))/$(notdir $(f))') \
-	    $(foreach f,$(fish_files),'$(call to,$(FISHDIR))/$(notdir $(f))')
+	    $(foreach p,$(PROGRAMS),'$(call to,$(BASHDIR))/$(p)' '$(call to,$(FISHDIR))/$(p).fish') \
+	    $(foreach f,$(zsh_files),'$(call to,$(ZSHDIR))/$(notdir $(f))')
 	rm -rf '$(call to,$(DOCDIR))'
 
 clean:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# llm-cache-completion.bats - what bash, zsh and fish offer for llm-cache is what --help lists
+# completion.bats - what bash, zsh and fish offer for programs with verbs is what --help lists
 
 bats_require_minimum_version 1.5.0
 
@@ -25,15 +25,15 @@ options() {
 
 # bash_offers WORD...: what bash offers for the last word, one a line.
 bash_offers() {
-    bash -c '. completions/llm-cache.bash
+    bash -c '. completions/verbs.bash
         COMP_WORDS=("$@")
         COMP_CWORD=$(($# - 1))
-        _llm_cache
+        _llmutils
         printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | sort -u
 }
 
 fish_offers() {
-    fish --no-config -c 'source completions/llm-cache.fish; complete -C "$argv"' "$*" |
+    fish --no-config -c 'source completions/verbs.fish; complete -C "$argv"' "$*" |
         cut -f 1 | sort -u
 }
 
@@ -45,7 +45,7 @@ zsh_offers() {
         _files() { print FILES }
         compadd() { print -l -- "$@" }
         words=("$@") CURRENT=$# PREFIX=${@[$#]}
-        _complete_it() { source completions/_llm-cache }
+        _complete_it() { source completions/_verbs }
         _complete_it' zsh "$@" | sort -u
 }
 

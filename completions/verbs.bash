@@ -1,0 +1,75 @@
+# Completion for bash of the programs with verbs: the verbs, then the options of the verb, are those
+# that --help lists; so are which of them take a file, the policies and the presets.
+
+# One option with its words a line; "-h, --help   -V, --version" are two.
+_llmutils_help() {
+    "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
+        sed -E 's/  +-/\n  -/g' | grep -E '^  -'
+}
+
+# What stands under a heading of the help, without its words.
+_llmutils_names() {
+    "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
+        sed -nE "/^$1/,\$s/^  ([a-z0-9][a-z0-9-]*) .*/\\1/p" | sort -u
+}
+
+# The words that an option takes, for those that take no other.
+_llmutils_words() {
+    case $1 in
+        *:--semantics) echo plain vllm sglang ;;
+        model:--kv-type) echo f16 f32 q8_0 ;;
+        *:--kv-type) echo f32 f16 bf16 fp8 q8_0 ;;
+        *:--cpu) echo ref avx2 avx512 ;;
+        replay:--policy) echo all "$(_llmutils_names Policies)" ;;
+        replay:--by) echo session time position lifetime ;;
+        paged:--scheme) echo max pow2 oracle paged ;;
+        paged:--allocator) echo buddy first-fit ;;
+        tiers:--write) echo through selective back exclusive all ;;
+        provider:--preset) _llmutils_names Presets ;;
+        provider:--renew) echo yes no ;;
+        provider:--place) echo turns spread double ;;
+        provider:--by) echo session ;;
+        semantic:--policy) echo lru fifo ;;
+        *:--device) echo h100-sxm h200 a100-80g mi300x rtx-4090 cpu ;;
+        stat:--format) echo table tsv csv jsonl md sql junit github-action-benchmark ;;
+        device:--format) echo profile table tsv csv jsonl md sql ;;
+        *:--format) echo table tsv csv jsonl md sql ;;
+        score:--grade) echo exact numeric regex choice ;;
+        score:--by) echo topic ;;
+        serve:--arrival) echo poisson gamma uniform ;;
+        serve:--api) echo chat completions ;;
+        null:--usage) echo every last none ;;
+    esac
+}
+
+_llmutils() {
+    local cur=${COMP_WORDS[COMP_CWORD]}
+    local prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local words
+    COMPREPLY=()
+    if [ "$COMP_CWORD" = 1 ]; then
+        words=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p')
+        mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$cur")
+        return
+    fi
+    words=$(_llmutils_words "${COMP_WORDS[1]}:$prev")
+    if [ -n "$words" ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+        # A profile of one's own is a file.
+        if [ "$prev" = --device ] && [ "${#COMPREPLY[@]}" = 0 ]; then
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        fi
+    elif [[ $cur == -* ]]; then
+        words=$(_llmutils_help | grep -oE -- '^  (-[a-zA-Z], +)?(--[a-z-]+)?' |
+            grep -oE -- '--?[a-zA-Z-]+')
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    elif [[ $prev != -* ]] ||
+        ! _llmutils_help | grep -E -- "^  (-[a-zA-Z], +)?${prev}(, --[a-z-]+)? [A-Z]" |
+            grep -qvE ' (FILE|SHAPE|MODEL|PROFILE) '; then
+        # An input, or an option's file; no guess at other values.
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+}
+complete -F _llmutils llm-cache llm-bench

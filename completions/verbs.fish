@@ -1,0 +1,77 @@
+# Completion for fish of the programs with verbs: the verbs, then the options of the verb, and what
+# they say, are those that --help lists; so are which of them take a file, the policies and the
+# presets.
+
+function __llmutils_verbs
+    set -l line (commandline -opc)
+    $line[1] --help 2>/dev/null | string replace -rf '^  ([a-z]+) +(.*)$' '$1\t$2'
+end
+
+# One option with its words a line; "-h, --help   -V, --version" are two.
+function __llmutils_help
+    set -l line (commandline -opc)
+    $line[1..2] --help 2>/dev/null | string replace -ra '  +-' '\n  -' |
+        string split '\n' | string match -r '^  -.*'
+end
+
+function __llmutils_options
+    __llmutils_help | string replace -rf '^  (?:-[a-zA-Z], +)?(--[a-z-]+)(?: [A-Z]\S*)?(?: +(.*))?$' '$1\t$2'
+end
+
+# After an option whose value is no file?
+function __llmutils_value
+    set -l previous (commandline -opc)[-1]
+    string match -q -- '-*' $previous
+    and __llmutils_help | string match -r -- "^  (?:-[a-zA-Z], +)?$previous(?:, --[a-z-]+)? [A-Z]\S*" |
+        string match -qvr ' (FILE|SHAPE|MODEL|PROFILE|DEVICE)$'
+    or contains -- $previous --renew --by
+end
+
+# What stands under a heading of the help, without its words.
+function __llmutils_names
+    set -l line (commandline -opc)
+    $line[1..2] --help 2>/dev/null |
+        sed -nE "/^$argv[1]/,\$s/^  ([a-z0-9][a-z0-9-]*) .*/\1/p" | sort -u
+end
+
+# After an option, of a verb or of any?
+function __llmutils_after
+    set -l line (commandline -opc)
+    test "$line[-1]" = $argv[1]
+    and begin
+        test (count $argv) -eq 1; or test "$line[2]" = $argv[2]
+    end
+end
+
+set -l first 'test (count (commandline -opc)) -eq 1'
+for program in llm-cache llm-bench
+    complete -c $program -f -n $first -a '(__llmutils_verbs)'
+    complete -c $program -f -n "not $first; and string match -q -- '-*' (commandline -ct)" -a '(__llmutils_options)'
+    complete -c $program -f -n "not $first; and __llmutils_value"
+    complete -c $program -n '__llmutils_after --cpu' -a 'ref avx2 avx512'
+    complete -c $program -n '__llmutils_after --device' -a 'h100-sxm h200 a100-80g mi300x rtx-4090 cpu'
+end
+function __llmutils_takes
+    complete -c $argv[1] -n "__llmutils_after $argv[2]" -a "$argv[3]"
+end
+__llmutils_takes llm-cache '--semantics' 'plain vllm sglang'
+__llmutils_takes llm-cache '--kv-type' 'f32 f16 bf16 fp8 q8_0'
+__llmutils_takes llm-cache '--policy replay' 'all (__llmutils_names Policies)'
+__llmutils_takes llm-cache '--by replay' 'session time position lifetime'
+__llmutils_takes llm-cache '--scheme paged' 'max pow2 oracle paged'
+__llmutils_takes llm-cache '--allocator paged' 'buddy first-fit'
+__llmutils_takes llm-cache '--write tiers' 'through selective back exclusive all'
+__llmutils_takes llm-cache '--preset provider' '(__llmutils_names Presets)'
+__llmutils_takes llm-cache '--renew provider' 'yes no'
+__llmutils_takes llm-cache '--place provider' 'turns spread double'
+__llmutils_takes llm-cache '--by provider' session
+__llmutils_takes llm-cache '--policy semantic' 'lru fifo'
+__llmutils_takes llm-bench '--format' 'table tsv csv jsonl md sql'
+__llmutils_takes llm-bench '--format stat' 'junit github-action-benchmark'
+__llmutils_takes llm-bench '--format device' profile
+__llmutils_takes llm-bench '--kv-type model' 'f16 f32 q8_0'
+__llmutils_takes llm-bench '--grade score' 'exact numeric regex choice'
+__llmutils_takes llm-bench '--by score' topic
+__llmutils_takes llm-bench '--arrival serve' 'poisson gamma uniform'
+__llmutils_takes llm-bench '--api serve' 'chat completions'
+__llmutils_takes llm-bench '--usage null' 'every last none'
