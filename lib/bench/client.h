@@ -10,6 +10,14 @@
  * could be made before or after it; one call of the source for each request, one for each result.
  *
  * A client belongs to one thread. Several clients share nothing.
+ *
+ * Connections are kept and used again, with no limit but the number of open files, which
+ * client_new raises as far as the system allows. A kept connection that proves to be closed is
+ * replaced by a new one, and the request is sent once more (its sent_ns stays). Redirects are not
+ * followed. Proxies of the environment (http_proxy and others) are used as curl does, but never
+ * for the loopback. The host's name is looked up once, in client_new.
+ *
+ * The key is in no error text and no detail, even where the server's answer repeats it.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -27,9 +35,10 @@ struct client_options {
     int http;                   /* enum client_http */
     const char *key;            /* sent as a bearer token, shown nowhere; NULL: none */
     int64_t connect_ns;         /* time to connect; 0: 10 s */
-    int64_t first_ns;           /* from sending to the first byte of the body; 0: 300 s */
+    int64_t first_ns;           /* from sending to the first piece (to the first byte of the body
+                                 * where that is not a stream); 0: 300 s */
     int64_t stall_ns;           /* between two pieces; 0: 60 s */
-    int64_t total_ns;           /* of a request; 0: no limit */
+    int64_t total_ns;           /* of a request from begun_ns on; 0: no limit */
     int insecure;               /* certificates are not checked */
 };
 
@@ -39,9 +48,11 @@ enum client_end {
     CLIENT_REFUSED,             /* no connection: refused, no route, unknown host, TLS */
     CLIENT_RESET,               /* connection lost before the end of the stream */
     CLIENT_STATUS_429, CLIENT_STATUS_4XX, CLIENT_STATUS_5XX,
+    CLIENT_STATUS_OTHER,        /* neither these nor 2xx: a redirect */
     CLIENT_TIMEOUT_CONNECT, CLIENT_TIMEOUT_FIRST, CLIENT_TIMEOUT_STALL, CLIENT_TIMEOUT_TOTAL,
-    CLIENT_TRUNCATED,           /* the body ended in good order but without [DONE] or a reason */
-    CLIENT_MALFORMED,           /* an event that is not what the API says */
+    CLIENT_TRUNCATED,           /* the server closed without [DONE] or a finish_reason, or cut off
+                                 * an answer that is not a stream */
+    CLIENT_MALFORMED,           /* an event, or HTTP, that is not what the API says */
     CLIENT_ERROR_EVENT,         /* the stream carried an error object */
     CLIENT_EMPTY,               /* ended well without any token */
     CLIENT_CANCELLED,           /* by client_stop */
@@ -65,13 +76,15 @@ struct client_piece {           /* an event that brought text */
     int32_t tokens;             /* output tokens so far, where the event says so; else -1 */
 };
 
-/* Times are clock_ns; 0 where that did not happen. */
+/* Times are clock_ns; 0 where that did not happen. The client's own lag is begun_ns - scheduled_ns;
+ * sent_ns - scheduled_ns has the making of a new connection in it, too. */
 struct client_result {
     int end;                    /* enum client_end */
     int status;                 /* HTTP; 0: none */
     char detail[160];           /* one line about a bad end */
     int64_t scheduled_ns;
-    int64_t sent_ns;            /* handed to the connection */
+    int64_t begun_ns;           /* taken up: a connection is asked for */
+    int64_t sent_ns;            /* handed to the connection, which is ready now */
     int64_t first_ns;           /* first piece with text: an empty first chunk does not count */
     int64_t last_ns;            /* last piece with text */
     int64_t done_ns;
@@ -95,17 +108,21 @@ struct client_source {
 struct client_stats {
     int64_t cpu_ns;             /* of this thread inside client_run */
     int64_t wall_ns;
-    int64_t bytes_in, bytes_out;
+    int64_t bytes_in, bytes_out;    /* heads and bodies, without TLS and the like */
     int64_t events;             /* server-sent events parsed */
     int64_t connections;        /* opened */
     int most_open;              /* requests under way at once */
 };
 
+/* The options are copied. NULL: a bad URL or key, or the system refused. A host that cannot be
+ * found is no failure here: each request then ends as CLIENT_REFUSED. */
 struct client *client_new(const struct client_options *opt, struct err *err);
 /* 0, or -1 when the client itself cannot go on (never for what a server does). */
 int client_run(struct client *c, const struct client_source *s, struct err *err);
-/* From a signal handler or another thread: the requests under way end as cancelled. */
+/* From a signal handler or another thread, also before client_run: the requests under way end as
+ * cancelled, and client_run returns. For good: a client that was stopped sends nothing more. */
 void client_stop(struct client *c);
+/* Sums over all runs; cpu_ns and wall_ns up to the last that has ended. */
 const struct client_stats *client_stats(const struct client *c);
 void client_free(struct client *c);
 
