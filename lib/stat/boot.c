@@ -81,6 +81,18 @@ static double acceleration_of(const double *without, size_t groups) {
     return squares == 0 ? 0 : cubes / (6 * squares * sqrt(squares));
 }
 
+struct interval boot_from(double *theta, double estimate, const double *without, size_t groups,
+                          const struct boot *opt) {
+    struct boot b = filled(opt);
+    if (!enough(groups, &b))
+        return none;
+    double acceleration = acceleration_of(without, groups);
+    if (!isfinite(estimate) || !isfinite(acceleration))
+        return none;
+    return corrected(theta, (size_t)b.resamples, estimate, acceleration,
+                     expanded(groups, b.level));
+}
+
 /* ---- any statistic ------------------------------------------------------------------------ */
 
 /* The samples of group g are member[start[g]..start[g + 1]). */
@@ -147,10 +159,7 @@ struct interval boot_interval(boot_statistic *fn, void *arg, size_t n, const uin
             len = add_group(&m, rng_below(&rng, g), &index, len, &room);
         theta[r] = fn(arg, index, len);
     }
-    double acceleration = acceleration_of(without, g);
-    struct interval i = none;
-    if (isfinite(estimate) && isfinite(acceleration))
-        i = corrected(theta, (size_t)b.resamples, estimate, acceleration, expanded(g, b.level));
+    struct interval i = boot_from(theta, estimate, without, g, &b);
     free(theta);
     free(without);
     free(index);
@@ -174,9 +183,6 @@ static struct interval ratio_of_sums(const struct sums *group, size_t n, const s
     double *without = mem_array(n, sizeof *without);
     for (size_t i = 0; i < n; i++)
         without[i] = (all.a - group[i].a) / (all.b - group[i].b);
-    double acceleration = acceleration_of(without, n);
-    free(without);
-
     double *theta = mem_array((size_t)b->resamples, sizeof *theta);
     struct rng rng = {b->seed};
     for (int r = 0; r < b->resamples; r++) {
@@ -188,10 +194,8 @@ static struct interval ratio_of_sums(const struct sums *group, size_t n, const s
         }
         theta[r] = drawn.a / drawn.b;
     }
-    struct interval i = none;
-    if (isfinite(all.a / all.b) && isfinite(acceleration))
-        i = corrected(theta, (size_t)b->resamples, all.a / all.b, acceleration,
-                      expanded(n, b->level));
+    struct interval i = boot_from(theta, all.a / all.b, without, n, b);
+    free(without);
     free(theta);
     return i;
 }

@@ -3,12 +3,15 @@
  *     struct boot b = {.resamples = 10000, .level = 0.95, .seed = 1};
  *     struct interval i = boot_ratio(cost_a, cost_b, n, NULL, 0, &b);
  *
- * Bias-corrected and accelerated (BCa: Efron, "Better bootstrap confidence intervals", 1987), whose
- * coverage tests simulate. The same seed gives the same interval. {NAN, NAN}: too few samples, or
- * a statistic that is not finite.
+ * Bias-corrected and accelerated (BCa: Efron, "Better bootstrap confidence intervals", 1987), and
+ * widened for few samples as Student's t is (Hesterberg, "What teachers should know about the
+ * bootstrap", 2015); tests simulate the coverage. The same seed gives the same interval.
+ * {NAN, NAN}: too few samples (4 are needed at 0.95, and below 10 of a skewed quantity an interval
+ * of 0.95 holds the truth nearer to 9 times in 10), or a statistic that is not finite.
  *
- * Groups: group[n] numbers the samples' groups from 0, groups of them; whole groups are drawn
- * (a session's requests, a question's answers, blocks of a series). NULL: each sample is its own.
+ * Groups: group[n] numbers the samples' groups from 0, groups of them, none empty; whole groups are
+ * drawn (a session's requests, a question's answers, blocks of a series), and it is their number
+ * that must not be small. NULL: each sample is its own.
  */
 #ifndef BOOT_H
 #define BOOT_H
@@ -24,18 +27,26 @@ struct boot {
     uint64_t seed;
 };
 
-/* The statistic of the samples index[0..n), each from 0 to its number of samples - 1. */
+/* The statistic of the samples index[0..n), which number the samples from 0. */
 typedef double boot_statistic(void *arg, const uint32_t *index, size_t n);
 
+/* Calls fn resamples + groups + 1 times, each with about n samples. */
 struct interval boot_interval(boot_statistic *fn, void *arg, size_t n, const uint32_t *group,
                               uint32_t groups, const struct boot *b);
-/* Of sum(a) / sum(b), a and b in pairs (paired bootstrap). */
+/* Of sum(a) / sum(b), a and b in pairs (paired bootstrap). Some 2 ns a draw: 0.2 s for 10,000
+ * groups and as many resamples. */
 struct interval boot_ratio(const double *a, const double *b, size_t n, const uint32_t *group,
                            uint32_t groups, const struct boot *opt);
-/* Of median(a) / median(b), independent samples, each side drawn on its own. */
+/* Of median(a) / median(b), independent samples, each side drawn on its own. The time does not
+ * grow with their number but for sorting. */
 struct interval boot_median_ratio(const double *a, size_t na, const double *b, size_t nb,
                                   const struct boot *opt);
 /* Of the geometric mean of n positive numbers. */
 struct interval boot_geomean(const double *x, size_t n, const struct boot *opt);
+
+/* For those who draw themselves, for example several statistics from one resample: theta[resamples]
+ * of the resamples (sorted in place), and without[groups] with each group left out. */
+struct interval boot_from(double *theta, double estimate, const double *without, size_t groups,
+                          const struct boot *opt);
 
 #endif
