@@ -26,6 +26,13 @@ def number(x):
     return mp.nstr(mp.mpf(x), 17, min_fixed=-5, max_fixed=9)
 
 
+def row(*values):
+    """Of test_dist.c: three arguments, those that a function has not being 0, and the result."""
+    *arguments, want = values
+    arguments += [0] * (3 - len(arguments))
+    print(f"        {{{', '.join(str(a) for a in arguments)}, {number(want)}}},")
+
+
 # ---- distributions -------------------------------------------------------------------------
 
 def beta_cdf(x, a, b):
@@ -62,37 +69,37 @@ def solve(f, target, low, high):
 def distributions():
     heading("test_dist.c: normals: z, P(Z <= z)")
     for z in [-37, -20, -8.5, -3, -1.5, -0.25, -1e-9, 0, 0.1, 1, 1.96, 4, 8]:
-        print(f"    {{{z}, {number(mp.ncdf(mp.mpf(z)))}}},")
+        row(z, mp.ncdf(mp.mpf(z)))
     heading("test_dist.c: normal_quantiles: p, z")
     for p in [1e-300, 1e-100, 1e-16, 1e-5, 0.025, 0.2, 0.25, 0.4999, 0.500001, 0.7, 0.975, 0.999]:
         z = solve(mp.ncdf, p, -40, 40)
-        print(f"    {{{p!r}, {number(z)}}},")
+        row(p, z)
     heading("test_dist.c: students: t, df, P(T <= t)")
     for t, df in [(-1e6, 1), (-12.7, 1), (-3, 2.5), (-0.1, 4), (1e-8, 7), (2.776, 4), (1.5, 30),
                   (-6, 99), (-2, 1000), (-40, 50), (2.5, 0.5)]:
-        print(f"    {{{t}, {df}, {number(student(t, df))}}},")
+        row(t, df, student(t, df))
     heading("test_dist.c: student_quantiles: p, df, t")
     for p, df in [(0.025, 1), (0.025, 4), (0.025, 29), (0.005, 9), (1e-10, 3), (0.3, 2),
                   (0.499, 11), (0.95, 99), (0.975, 1000), (1e-6, 0.5)]:
         t = solve(lambda x: student(x, df), p, -1e13, 1e13) if df < 1 else \
             solve(lambda x: student(x, df), p, -1e5, 1e5)
-        print(f"    {{{p}, {df}, {number(t)}}},")
+        row(p, df, t)
     heading("test_dist.c: binomials: k, n, p, P(X <= k)")
     for k, n, p in [(0, 6, 0.5), (3, 10, 0.5), (40, 100, 0.5), (0, 1000, 1e-9), (7, 1000, 0.01),
                     (4900, 10000, 0.5), (990, 1000, 0.99), (2, 3, 0.2), (400, 1000, 0.5)]:
-        print(f"    {{{k}, {n}, {p}, {number(binomial(k, n, p))}}},")
+        row(k, n, p, binomial(k, n, p))
     heading("test_dist.c: betas: x, a, b, I_x(a, b)")
     for x, a, b in [(0.3, 2, 3), (0.01, 0.5, 0.5), (0.999, 0.1, 0.2), (0.5, 200, 210),
                     (1e-30, 0.01, 5), (0.25, 1, 1), (0.9, 800, 60), (0.499, 500000, 500000),
                     (0.1, 100200, 899800)]:
-        print(f"    {{{x}, {a}, {b}, {number(beta_cdf(mp.mpf(x), a, b))}}},")
+        row(x, a, b, beta_cdf(mp.mpf(x), a, b))
     heading("test_dist.c: beta_quantiles: p, a, b, x")
     for p, a, b in [(0.025, 2, 3), (0.975, 2, 3), (0.5, 0.5, 0.5), (1e-9, 0.3, 4), (0.9, 40, 0.7),
                     (0.05, 300, 700)]:
         x = solve(lambda v: beta_cdf(v, a, b), p, 0, 1)
         if p == 1e-9:       # lies so near 0 that 90 halvings do not reach it
             x = mp.exp(solve(lambda v: beta_cdf(mp.exp(v), a, b), p, -400, -1))
-        print(f"    {{{p}, {a}, {b}, {number(x)}}},")
+        row(p, a, b, x)
 
 
 # ---- ranks ---------------------------------------------------------------------------------
