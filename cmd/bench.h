@@ -83,6 +83,9 @@ struct rows {
     char time[40], host[128], cpu[128], program[64];
 };
 
+/* JSON Lines to another stream than stdout. */
+void rows_open_to(struct rows *r, FILE *out, const struct field *own, int n, int argc,
+                  char **argv);
 void rows_open(struct rows *r, const struct field *own, int n, const struct common *common,
                int argc, char **argv);
 /* Names a file that the rows from here on rest on; dies when it cannot be read. */

@@ -76,8 +76,8 @@ static void describe(struct rows *r, int argc, char **argv) {
     }
 }
 
-void rows_open(struct rows *r, const struct field *own, int n, const struct common *common,
-               int argc, char **argv) {
+/* All but the report itself; how many columns it has. */
+static int prepare(struct rows *r, const struct field *own, int n, int argc, char **argv) {
     assert(BEFORE + n + AFTER <= FIELDS_MOST);
     memset(r, 0, sizeof *r);
     r->own = n;
@@ -85,8 +85,20 @@ void rows_open(struct rows *r, const struct field *own, int n, const struct comm
     memcpy(r->field + BEFORE, own, (size_t)n * sizeof *own);
     memcpy(r->field + BEFORE + n, after, sizeof after);
     describe(r, argc, argv);
-    fields_open(&r->fields, r->field, BEFORE + n + AFTER, common);
+    return BEFORE + n + AFTER;
+}
+
+void rows_open(struct rows *r, const struct field *own, int n, const struct common *common,
+               int argc, char **argv) {
+    int columns = prepare(r, own, n, argc, argv);
+    fields_open(&r->fields, r->field, columns, common);
     table_set_name(r->fields.table, argv[0]);       /* llm_bench_VERB: columns are the verb's */
+}
+
+void rows_open_to(struct rows *r, FILE *out, const struct field *own, int n, int argc,
+                  char **argv) {
+    int columns = prepare(r, own, n, argc, argv);
+    fields_open_to(&r->fields, out, TABLE_JSON, r->field, columns, 1);
 }
 
 void rows_file(struct rows *r, const char *path) {

@@ -10,17 +10,22 @@ static int shown(const struct fields *f, int i) {
     return f->wide || !f->field[i].wide;
 }
 
-void fields_open(struct fields *f, const struct field *field, int n, const struct common *common) {
-    enum table_format format = common->format ? (enum table_format)(common->format - 1)
-                                              : table_format(stdout, common->json);
+void fields_open_to(struct fields *f, FILE *out, enum table_format format,
+                    const struct field *field, int n, int verbose) {
     int columns = 0;
     assert(n <= FIELDS_MOST);
     *f = (struct fields){.field = field, .n = n};
-    f->wide = common->verbose || !table_for_people(format);
+    f->wide = verbose || !table_for_people(format);
     for (int i = 0; i < n; i++)
         if (shown(f, i))
             f->column[columns++] = (struct column){field[i].name, field[i].decimals};
-    f->table = table_new(stdout, f->column, columns, format);
+    f->table = table_new(out, f->column, columns, format);
+}
+
+void fields_open(struct fields *f, const struct field *field, int n, const struct common *common) {
+    enum table_format format = common->format ? (enum table_format)(common->format - 1)
+                                              : table_format(stdout, common->json);
+    fields_open_to(f, stdout, format, field, n, common->verbose);
 }
 
 void fields_row(struct fields *f, const struct value *value) {

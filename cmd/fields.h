@@ -42,6 +42,9 @@ struct fields {
     struct table *table;
 };
 
+/* To another stream, in this format. */
+void fields_open_to(struct fields *f, FILE *out, enum table_format format,
+                    const struct field *field, int n, int verbose);
 /* To stdout. */
 void fields_open(struct fields *f, const struct field *field, int n, const struct common *common);
 void fields_row(struct fields *f, const struct value *value);   /* [n] */

@@ -110,14 +110,24 @@ static void join_origin(struct series *s, const char *origin) {
     s->origin = both;
 }
 
-static size_t add_series(struct series_builder *b, const char *name, const char *unit) {
-    struct serieses *all = b->all;
-    if (!(all->n & (all->n - 1)))
+/* The room of an array here is the next power of two: only a full one needs more. */
+static int is_full(size_t n) {
+    return !(n & (n - 1));
+}
+
+static size_t add_series(struct serieses *all, const char *name, const char *unit, int better,
+                         const char *origin) {
+    if (is_full(all->n))
         all->s = mem_grow(all->s, all->n ? 2 * all->n : 1, sizeof *all->s);
-    all->s[all->n] = (struct series){
-        .name = mem_strdup(name), .unit = mem_strdup(unit),
-        .origin = mem_strdup(b->origin.len ? b->origin.data : "")};
+    all->s[all->n] = (struct series){.name = mem_strdup(name), .unit = mem_strdup(unit),
+                                     .better = better, .origin = mem_strdup(origin)};
     return all->n++;
+}
+
+static void put(struct series *s, double x) {
+    if (is_full(s->n))
+        s->x = mem_grow(s->x, s->n ? 2 * s->n : 1, sizeof *s->x);
+    s->x[s->n++] = x;
 }
 
 size_t series_place(struct series_builder *b, const char *name, const char *unit, int better) {
@@ -135,18 +145,13 @@ size_t series_place(struct series_builder *b, const char *name, const char *unit
         }
         k = (k + 1) & (b->slots - 1);
     }
-    size_t index = add_series(b, name, unit);
-    b->all->s[index].better = better;
+    size_t index = add_series(b->all, name, unit, better, b->origin.len ? b->origin.data : "");
     b->slot[k] = (uint32_t)index + 1;
     return index;
 }
 
-/* The room of a series is the next power of two: only a full one needs more. */
 void series_put(struct series_builder *b, size_t index, double x) {
-    struct series *s = &b->all->s[index];
-    if (!(s->n & (s->n - 1)))
-        s->x = mem_grow(s->x, s->n ? 2 * s->n : 1, sizeof *s->x);
-    s->x[s->n++] = x;
+    put(&b->all->s[index], x);
 }
 
 /* ---- settings that tell rows of one name apart --------------------------------------------- */
@@ -570,11 +575,26 @@ struct serieses *series_parse(const char *name, const char *text, size_t len, st
     return all;
 }
 
+static size_t index_of(const struct serieses *all, const char *name, const char *unit) {
+    size_t i = 0;
+    while (i < all->n && (strcmp(all->s[i].name, name) || strcmp(all->s[i].unit, unit)))
+        i++;
+    return i;
+}
+
 const struct series *series_find(const struct serieses *all, const char *name, const char *unit) {
-    for (size_t i = 0; i < all->n; i++)
-        if (!strcmp(all->s[i].name, name) && !strcmp(all->s[i].unit, unit))
-            return &all->s[i];
-    return NULL;
+    size_t i = index_of(all, name, unit);
+    return i < all->n ? &all->s[i] : NULL;
+}
+
+struct series *series_append(struct serieses *all, const char *name, const char *unit, int better,
+                             const double *x, size_t n) {
+    size_t i = index_of(all, name, unit);
+    if (i == all->n)
+        add_series(all, name, unit, better, "");
+    for (size_t k = 0; k < n; k++)
+        put(&all->s[i], x[k]);
+    return &all->s[i];
 }
 
 void series_free(struct serieses *all) {

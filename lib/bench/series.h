@@ -44,6 +44,10 @@ struct serieses {
 struct serieses *series_read(const char *path, struct err *err);
 /* The same from text, such as a program has printed; name is for messages. */
 struct serieses *series_parse(const char *name, const char *text, size_t len, struct err *err);
+/* Puts n samples behind those of the series with this name and unit, which is made when it is new.
+ * Borrowed until the next call, as it may move. */
+struct series *series_append(struct serieses *all, const char *name, const char *unit, int better,
+                             const double *x, size_t n);
 const struct series *series_find(const struct serieses *all, const char *name, const char *unit);
 void series_free(struct serieses *all);                 /* NULL is fine */
 

@@ -102,6 +102,11 @@ int series_json_numbers(struct series_builder *b, struct json *j, size_t index) 
     return rc;
 }
 
+static void scale_from(struct series *s, size_t from, double scale) {
+    for (size_t i = from; i < s->n; i++)
+        s->x[i] *= scale;
+}
+
 /* The samples at value; without one, or when that is empty, the single number `alone`. */
 static int put_samples(struct series_builder *b, struct json *j, char *value, size_t index,
                        double alone) {
@@ -213,8 +218,12 @@ static const char *metric_name(const char *theirs) {
     return theirs;
 }
 
-static const char *metric_unit(const char *theirs) {
-    return !strcmp(theirs, "second") ? "s" : !strcmp(theirs, "byte") ? "B" : theirs;
+/* And the units: milliseconds, MiB. */
+static const char *metric_unit(const char *theirs, double *scale) {
+    int seconds = !strcmp(theirs, "second");
+    int bytes = !strcmp(theirs, "byte");
+    *scale = seconds ? 1e3 : bytes ? 0x1p-20 : 1;
+    return seconds ? "ms" : bytes ? "MiB" : theirs;
 }
 
 /* The name of a result's series: the command's before it where the file has several. */
@@ -237,10 +246,12 @@ static void put_metric(struct series_builder *b, const struct buf *command,
         return;
     double v = number_of(b, "value");
     if (!isnan(v) && !text_of(b, "unit", &unit)) {
+        double scale;
         series_add_clean(&name, m->key.data, m->key.len);
         set(&b->unit, &unit);
-        series_put(b, place_metric(b, command, metric_name(name.data),
-                                   metric_unit(b->unit.data)), v);
+        const char *ours = metric_unit(b->unit.data, &scale);
+        size_t index = place_metric(b, command, metric_name(name.data), ours);
+        series_put(b, index, v * scale);
     }
     buf_free(&name);
 }
@@ -267,6 +278,24 @@ static int read_measurements(struct series_builder *b, struct json *j, const str
     return rc;
 }
 
+/* hyperfine 1: lists of seconds and of bytes. */
+static int read_lists(struct series_builder *b, struct json *j, const struct buf *command,
+                      char *times, char *memory, double mean) {
+    size_t wall = place_metric(b, command, "wall", "ms");
+    size_t before = b->all->s[wall].n;
+    if (put_samples(b, j, times, wall, mean))
+        return -1;
+    scale_from(&b->all->s[wall], before, 1e3);
+    if (!memory)
+        return 0;
+    size_t peak = place_metric(b, command, "peak", "MiB");
+    before = b->all->s[peak].n;
+    if (put_samples(b, j, memory, peak, NAN))
+        return -1;
+    scale_from(&b->all->s[peak], before, 0x1p-20);
+    return 0;
+}
+
 static int read_result(struct series_builder *b, struct json *j, int alone) {
     struct reqs_text text;
     struct buf command = {0};
@@ -274,27 +303,21 @@ static int read_result(struct series_builder *b, struct json *j, int alone) {
         return json_fail(j, "a result: an object");
     if (note_members(b, j))
         return -1;
+    b->origin.len = 0;
     if (!text_of(b, "command", &text)) {
         series_add_origin(b, "command", text.data, text.len);
         if (!alone)
             series_add_clean(&command, text.data, text.len);
     }
-    char *measurements = find(b, "measurements");
-    char *memory = find(b, "memory_usage_byte");
-    double mean = number_of(b, "mean");
-    int rc = 0;
-    if (measurements) {
-        struct json inner = {measurements, NULL};
-        rc = read_measurements(b, &inner, &command);
-        if (rc)
-            *j = inner;
-    } else {
-        rc = put_samples(b, j, find(b, "times"), place_metric(b, &command, "wall", "s"), mean);
-        if (!rc && memory)
-            rc = put_samples(b, j, memory, place_metric(b, &command, "peak", "B"), NAN);
+    struct json inner = {find(b, "measurements"), NULL};
+    int rc;
+    if (!inner.at) {
+        rc = read_lists(b, j, &command, find(b, "times"), find(b, "memory_usage_byte"),
+                        number_of(b, "mean"));
+    } else if ((rc = read_measurements(b, &inner, &command)) != 0) {
+        *j = inner;
     }
     buf_free(&command);
-    b->origin.len = 0;
     return rc;
 }
 
