@@ -6,6 +6,7 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
+    {"score", bench_score, "right answers for the tokens, joules and money they cost"},
     {0},
 };
 
@@ -14,7 +15,7 @@ static const char usage_head[] =
     "Times kernels, models and servers, and compares results.\n\n";
 static const char usage_tail[] =
     "\n'llm-bench VERB --help' lists the options of a verb; llm-bench(1) explains them, and\n"
-    "llm-bench(5) the rows that they write.\n";
+    "llm-results(5) the rows that they write.\n";
 
 int main(int argc, char **argv) {
     const struct verbs all = {.program = "llm-bench", .head = usage_head, .tail = usage_tail,

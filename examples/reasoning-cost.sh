@@ -3,30 +3,24 @@
 #
 #     examples/reasoning-cost.sh [SUMS [DIGITS]]
 #
-# The embedded model knows both ways. Columns: right answers, tokens and MFLOPs for one sum.
+# The embedded model knows both ways. Columns: right answers, tokens of an answer, MFLOPs for a
+# right one; right answers for 1000 tokens and for a second, with the interval of the former.
 set -eu
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-printf 'way\tright_pct\ttokens_per_sum\tmflops_per_sum\n'
-for way in A T; do
-    awk -v n="${1:-20}" -v digits="${2:-2}" -v way=$way 'BEGIN {
-        srand(1); low = 10 ^ (digits - 1)
-        for (; n > 0; n--) {
-            a = low + int(rand() * 9 * low); b = low + int(rand() * 9 * low)
-            printf "{\"id\":\"%d\",\"prompt\":\"Q: %d+%d=? %s:\"}\n", a + b, a, b, way
-        } }' >"$dir/sums"
-    "${LLM_RUN:-build/llm-run}" -q -m examples/models/tiny-moe-f16.gguf --jsonl --temp 0 -n 80 --stop '
-' --trace "$dir/trace" <"$dir/sums" >"$dir/results"
-    jq -rn --arg way $way --slurpfile result "$dir/results" '
-        ($result | length) as $n
-        | ([inputs | select(.type == "step")
-            | .flops_attention + .flops_dense + .flops_experts + .flops_head] | add) as $flops
-        | def round1: . * 10 | round / 10;
-          def right: .id == (.text | [match("[0-9]+"; "g").string] | last);
-        [{A: "direct", T: "working"}[$way],
-         ($result | map(select(right)) | 100 * length / $n | round1),
-         ($result | map(.output_length) | add / $n | round1),
-         ($flops / $n / 1e6 | round1)] | @tsv' "$dir/trace"
-done
+awk -v n="${1:-20}" -v digits="${2:-2}" 'BEGIN {
+    srand(1); low = 10 ^ (digits - 1)
+    for (; n > 0; n--) {
+        a = low + int(rand() * 9 * low); b = low + int(rand() * 9 * low)
+        printf "{\"question\":\"%d+%d=?\",\"answer\":%d}\n", a, b, a + b
+    } }' >"$dir/sums"
+"${LLM_BENCH:-build/llm-bench}" score -q -m examples/models/tiny-moe-f16.gguf -n 80 --stop '
+' --way 'direct=Q: {question} A:' --way 'working=Q: {question} T:' --json "$dir/sums" |
+    jq -rn 'def round1: if . then . * 10 | round / 10 else "-" end;
+        ["way", "right_pct", "tokens_per_sum", "mflops_per_right", "right_per_ktok", "low", "high",
+         "right_per_s"],
+        (inputs | select(.unit == "right/ktok") | [.name, (.accuracy_pct | round1),
+         (.answer_tokens | round1), (.pass_gflop | if . then . * 1000 else . end | round1),
+         (.median | round1), (.low | round1), (.high | round1), (.right_per_s | round1)]) | @tsv'

@@ -5,6 +5,7 @@ setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     export LLM_RUN=${BUILD:-build}/llm-run
     export LLM_CACHE=${BUILD:-build}/llm-cache
+    export LLM_BENCH=${BUILD:-build}/llm-bench
     set -o pipefail
 }
 
