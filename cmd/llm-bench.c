@@ -7,6 +7,7 @@
 
 static const struct verb verbs[] = {
     {"score", bench_score, "right answers for the tokens, joules and money they cost"},
+    {"stat", bench_stat, "compare two results, or two commands, honestly"},
     {0},
 };
 

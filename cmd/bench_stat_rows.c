@@ -1,0 +1,299 @@
+/* bench_stat_rows.c - what llm-bench stat writes to stdout: rows, JUnit's XML, JSON for graphs */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/bench_stat.h"
+#include "lib/format/jsonw.h"
+#include "lib/stat/interval.h"
+
+#define MEAN_NAME "geomean, %s is better"
+
+int stat_fails(const struct stat_options *o, const struct comparison *c) {
+    switch (c->verdict) {
+    case COMPARE_WORSE:
+    case COMPARE_HIGHER:        /* nobody said whether that is worse: it may be */
+    case COMPARE_LOWER: return (o->fail & STAT_FAIL_WORSE) != 0;
+    case COMPARE_NOTHING: return (o->fail & STAT_FAIL_INCONCLUSIVE) != 0;
+    case COMPARE_ONLY_BASE: return (o->fail & STAT_FAIL_MISSING) != 0;
+    default: return 0;
+    }
+}
+
+static const struct series *either(const struct comparison *c) {
+    return c->head ? c->head : c->base;
+}
+
+/* Names of the noise bits, joined. NULL: none. The caller frees. */
+static char *noise_words(unsigned bits) {
+    struct buf b = {0};
+    for (int i = 0; i < COMPARE_NOISES; i++)
+        if (bits >> i & 1)
+            buf_printf(&b, "%s%s", b.len ? ", " : "", compare_noise_name(i));
+    return b.data;
+}
+
+/* ---- one side ----------------------------------------------------------------------------- */
+
+static void summary_row(struct rows *rows, const struct series *s) {
+    double *sorted = mem_array(s->n + 1, sizeof *sorted);
+    if (s->n)
+        memcpy(sorted, s->x, s->n * sizeof *sorted);
+    order_sort(sorted, s->n);
+    char *noise = noise_words(compare_noise(s->x, s->n, s->better));
+    const struct value own[] = {
+        {.number = interval_average(s->x, s->n)}, {.number = interval_deviation(s->x, s->n)},
+        {.number = order_quantile(sorted, s->n, 0)}, {.number = order_quantile(sorted, s->n, 0.25)},
+        {.number = order_quantile(sorted, s->n, 0.75)},
+        {.number = order_quantile(sorted, s->n, 0.9)},
+        {.number = order_quantile(sorted, s->n, 0.99)}, {.number = order_quantile(sorted, s->n, 1)},
+        {.number = 100 * compare_spread(s->x, s->n)}, {.text = noise}};
+    rows_row(rows, &(struct measure){.name = s->name, .unit = s->unit, .better = s->better,
+                                     .sample = s->x, .n = s->n}, own);
+    free(noise);
+    free(sorted);
+}
+
+static void summary_rows(const struct stat_options *o, const struct stat_side *side) {
+    static const struct field own[] = {
+        {"mean", 2, 0}, {"deviation", 2, 0}, {"min", 2, 0}, {"p25", 2, 1}, {"p75", 2, 1},
+        {"p90", 2, 0}, {"p99", 2, 0}, {"max", 2, 0}, {"spread_pct", 1, 0},
+        {"noise", FIELD_TEXT, 1}};
+    struct rows rows;
+    rows_open(&rows, own, (int)(sizeof own / sizeof *own), &o->common, o->argc, o->argv);
+    if (!side->command && strcmp(side->label, "-"))
+        rows_file(&rows, side->label);
+    for (size_t i = 0; i < side->all->n; i++)
+        summary_row(&rows, &side->all->s[i]);
+    rows_close(&rows);
+}
+
+/* ---- a comparison ------------------------------------------------------------------------- */
+
+static void comparison_row(struct rows *rows, const struct stat_side *side,
+                           const struct comparison *c) {
+    const struct series *s = either(c);
+    const struct series none = {.n = 0};
+    const struct series *head = c->head ? c->head : &none;
+    const double value[] = {c->head_median, c->head_interval.low, c->head_interval.high};
+    char *base_noise = noise_words(c->base_noise);
+    char *head_noise = noise_words(c->head_noise);
+    const struct value own[] = {
+        {.number = c->base_median}, {.number = c->base_interval.low},
+        {.number = c->base_interval.high}, {.number = c->ratio.shift},
+        {.number = c->ratio.interval.low}, {.number = c->ratio.interval.high}, {.number = c->p},
+        {.number = c->p_adjusted}, {.text = compare_verdict_name(c->verdict)},
+        {.text = side[c->pair + 1].label}, {.text = side[0].label},
+        {.number = c->need}, {.number = 100 * c->spread}, {.text = base_noise},
+        {.text = head_noise}, {.count = c->base ? (int64_t)c->base->n : 0}};
+    rows_row(rows, &(struct measure){.name = s->name, .unit = s->unit, .better = s->better,
+                                     .sample = head->x, .n = head->n, .value = value}, own);
+    free(head_noise);
+    free(base_noise);
+}
+
+static const char *way_name(int better) {
+    return better == SERIES_HIGHER ? "higher" : "lower";
+}
+
+/* Over all series of a pair and direction, where there are several. */
+static void mean_row(struct rows *rows, const struct stat_options *o,
+                     const struct stat_side *side, const struct comparisons *c, int pair,
+                     int better) {
+    struct compare_mean m = compare_geomean(c, pair, better, o->compare.level);
+    char name[64];
+    if (m.n < 2)
+        return;
+    snprintf(name, sizeof name, MEAN_NAME, way_name(better));
+    const double value[] = {NAN, NAN, NAN};
+    const struct value own[] = {
+        {.number = NAN}, {.number = NAN}, {.number = NAN}, {.number = m.ratio},
+        {.number = m.interval.low}, {.number = m.interval.high}, {.number = NAN}, {.number = NAN},
+        {.text = NULL}, {.text = side[pair + 1].label}, {.text = side[0].label},
+        {.number = NAN}, {.number = NAN}, {.text = NULL}, {.text = NULL},
+        {.count = (int64_t)m.n}};
+    rows_row(rows, &(struct measure){.name = name, .unit = "", .better = better, .value = value},
+             own);
+}
+
+static void comparison_rows(const struct stat_options *o, const struct stat_side *side, int n,
+                            const struct comparisons *c) {
+    const int many = n > 2;
+    const struct field own[] = {
+        {"base", 2, 0}, {"base_low", 2, 1}, {"base_high", 2, 1}, {"ratio", 4, 0},
+        {"ratio_low", 4, 0}, {"ratio_high", 4, 0}, {"p", 4, 1}, {"p_adjusted", 4, 0},
+        {"verdict", FIELD_TEXT, 0}, {"head_name", FIELD_TEXT, !many},
+        {"base_name", FIELD_TEXT, 1}, {"need_n", FIELD_WHOLE, 1}, {"spread_pct", 1, 1},
+        {"base_noise", FIELD_TEXT, 1}, {"head_noise", FIELD_TEXT, 1}, {"base_n", FIELD_COUNT, 1}};
+    struct rows rows;
+    rows_open(&rows, own, (int)(sizeof own / sizeof *own), &o->common, o->argc, o->argv);
+    for (int i = 0; i < n; i++)
+        if (!side[i].command && strcmp(side[i].label, "-"))
+            rows_file(&rows, side[i].label);
+    for (size_t i = 0; i < c->n; i++)
+        comparison_row(&rows, side, &c->c[i]);
+    for (int pair = 0; pair < c->pairs; pair++) {
+        mean_row(&rows, o, side, c, pair, SERIES_HIGHER);
+        mean_row(&rows, o, side, c, pair, SERIES_LOWER);
+    }
+    rows_close(&rows);
+}
+
+/* ---- JUnit -------------------------------------------------------------------------------- */
+
+static void add_xml(struct buf *b, const char *s) {
+    for (; *s; s++) {
+        const char *entity = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;"
+                             : *s == '"' ? "&quot;" : NULL;
+        if (entity)
+            buf_adds(b, entity);
+        else
+            buf_addc(b, (unsigned char)*s < ' ' || *s == 127 ? ' ' : *s);
+    }
+}
+
+/* "103.2 tok/s, was 110.5; ratio 0.934 (0.921 to 0.948), p 0.0004" */
+static void add_numbers(struct buf *b, const struct comparison *c) {
+    const struct series *s = either(c);
+    char text[256];
+    snprintf(text, sizeof text, "%.6g %.40s, was %.6g; ratio %.4g (%.4g to %.4g), p %.3g",
+             c->head_median, s->unit, c->base_median, c->ratio.shift, c->ratio.interval.low,
+             c->ratio.interval.high, c->p_adjusted);
+    add_xml(b, text);
+    if (!isnan(c->need))
+        buf_printf(b, "; %.0f samples a side should do", c->need);
+}
+
+/* A regression fails where somebody asked for a judgement: --margin, or --fail-on. */
+static int is_failure(const struct stat_options *o, const struct comparison *c) {
+    return stat_fails(o, c) || (o->compare.margin > 0 && c->verdict == COMPARE_WORSE);
+}
+
+static int is_skipped(const struct comparison *c) {
+    return c->verdict >= COMPARE_NOTHING;
+}
+
+static void add_case(struct buf *b, const struct stat_options *o, const struct stat_side *side,
+                     const struct comparison *c) {
+    const char *verdict = compare_verdict_name(c->verdict);
+    const char *tag = is_failure(o, c) ? "failure" : is_skipped(c) ? "skipped" : NULL;
+    buf_adds(b, "  <testcase classname=\"");
+    add_xml(b, side[c->pair + 1].label);
+    buf_adds(b, "\" name=\"");
+    add_xml(b, either(c)->name);
+    buf_adds(b, "\" time=\"0\">\n");
+    if (tag) {
+        buf_printf(b, "    <%s message=\"%s: ", tag, verdict);
+        add_numbers(b, c);
+        buf_adds(b, "\"/>\n");
+    } else {
+        buf_printf(b, "    <system-out>%s: ", verdict);
+        add_numbers(b, c);
+        buf_adds(b, "</system-out>\n");
+    }
+    buf_adds(b, "  </testcase>\n");
+}
+
+static void print_junit(const struct stat_options *o, const struct stat_side *side,
+                        const struct comparisons *c) {
+    struct buf b = {0};
+    size_t failures = 0, skipped = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        failures += is_failure(o, &c->c[i]) != 0;
+        skipped += !is_failure(o, &c->c[i]) && is_skipped(&c->c[i]);
+    }
+    buf_adds(&b, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    buf_printf(&b, "<testsuite name=\"llm-bench stat\" tests=\"%zu\" failures=\"%zu\" "
+               "errors=\"0\" skipped=\"%zu\" time=\"0\">\n", c->n, failures, skipped);
+    for (size_t i = 0; i < c->n; i++)
+        add_case(&b, o, side, &c->c[i]);
+    buf_adds(&b, "</testsuite>\n");
+    fwrite(b.data, 1, b.len, stdout);
+    buf_free(&b);
+}
+
+/* ---- github-action-benchmark -------------------------------------------------------------- */
+
+/* The action takes one direction a call (customBiggerIsBetter, customSmallerIsBetter): --only
+ * chooses it. */
+static void add_github(struct buf *b, const struct series *s, double median,
+                       struct interval i, const char *verdict) {
+    char range[64];
+    struct buf extra = {0};
+    if (isnan(median))
+        return;
+    jsonw_open(b, '{');
+    jsonw_str(b, "name", s->name);
+    jsonw_str(b, "unit", s->unit);
+    jsonw_float(b, "value", median);
+    if (!isnan(i.low)) {
+        snprintf(range, sizeof range, "%.6g to %.6g", i.low, i.high);
+        jsonw_str(b, "range", range);
+    }
+    buf_printf(&extra, "better: %s\nn: %zu", s->better == SERIES_UNKNOWN ? "unknown"
+                                                                        : way_name(s->better), s->n);
+    if (verdict)
+        buf_printf(&extra, "\nverdict: %s", verdict);
+    if (*s->origin)
+        buf_printf(&extra, "\n%s", s->origin);
+    jsonw_str(b, "extra", extra.data);
+    jsonw_close(b, '}');
+    buf_free(&extra);
+}
+
+static void print_array(struct buf *b) {
+    buf_adds(b, "]\n");
+    fwrite(b->data, 1, b->len, stdout);
+    buf_free(b);
+}
+
+static void warn_of_directions(const struct stat_options *o, const struct serieses *all) {
+    int ways = 0;
+    for (size_t i = 0; i < all->n; i++)
+        ways |= 1 << all->s[i].better;
+    if ((ways & (ways - 1)) && !o->common.quiet)
+        warn("series of both directions: --only higher for customBiggerIsBetter, --only lower for "
+             "customSmallerIsBetter");
+}
+
+static void print_github(const struct stat_options *o, const struct stat_side *side, int n,
+                         const struct comparisons *c) {
+    struct buf b = {0};
+    jsonw_open(&b, '[');
+    for (size_t i = 0; i < c->n; i++)
+        if (c->c[i].head && c->c[i].pair == c->pairs - 1)
+            add_github(&b, c->c[i].head, c->c[i].head_median, c->c[i].head_interval,
+                       compare_verdict_name(c->c[i].verdict));
+    print_array(&b);
+    warn_of_directions(o, side[n - 1].all);
+}
+
+/* ---- which of them ------------------------------------------------------------------------ */
+
+void stat_print_summary(const struct stat_options *o, const struct stat_side *side) {
+    struct buf b = {0};
+    if (o->format == STAT_JUNIT)
+        usage_die("--format: junit needs something to compare with");
+    if (o->format == STAT_TABLE) {
+        summary_rows(o, side);
+        return;
+    }
+    jsonw_open(&b, '[');
+    for (size_t i = 0; i < side->all->n; i++) {
+        const struct series *s = &side->all->s[i];
+        struct interval interval;
+        double median = order_summary(s->x, s->n, o->compare.level, &interval);
+        add_github(&b, s, median, interval, NULL);
+    }
+    print_array(&b);
+    warn_of_directions(o, side->all);
+}
+
+void stat_print_comparison(const struct stat_options *o, const struct stat_side *side, int n,
+                           const struct comparisons *c) {
+    switch (o->format) {
+    case STAT_JUNIT: print_junit(o, side, c); break;
+    case STAT_GITHUB: print_github(o, side, n, c); break;
+    default: comparison_rows(o, side, n, c);
+    }
+}
