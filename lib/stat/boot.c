@@ -13,6 +13,8 @@
 #include "lib/base/rng.h"
 #include "lib/stat/dist.h"
 
+#define ROUNDING 1e-12
+
 static const struct interval none = {NAN, NAN};
 
 static struct boot filled(const struct boot *b) {
@@ -38,10 +40,11 @@ static int enough(size_t groups, const struct boot *b) {
 static struct interval corrected(double *theta, size_t r, double estimate, double acceleration,
                                  double z) {
     double below = 0;
+    double same = fabs(estimate) * ROUNDING;    /* the same groups, added in another order */
     for (size_t i = 0; i < r; i++) {
         if (!isfinite(theta[i]))
             return none;
-        below += theta[i] < estimate ? 1 : theta[i] == estimate ? 0.5 : 0;
+        below += theta[i] < estimate - same ? 1 : theta[i] <= estimate + same ? 0.5 : 0;
     }
     order_sort(theta, r);
     double count = (double)r;

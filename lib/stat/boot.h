@@ -5,9 +5,11 @@
  *
  * Bias-corrected and accelerated (BCa: Efron, "Better bootstrap confidence intervals", 1987), and
  * widened for few samples as Student's t is (Hesterberg, "What teachers should know about the
- * bootstrap", 2015); tests simulate the coverage. The same seed gives the same interval.
- * {NAN, NAN}: too few samples (4 are needed at 0.95, and below 10 of a skewed quantity an interval
- * of 0.95 holds the truth nearer to 9 times in 10), or a statistic that is not finite.
+ * bootstrap", 2015). The same seed gives the same interval. {NAN, NAN}: too few samples (4 are
+ * needed at 0.95), or a statistic that is not finite.
+ *
+ * Simulated coverage at 0.95: 0.92 to 0.96 of ratios and means from 10 samples on; 0.90 with 5, and
+ * 0.90 with up to 200 where a few samples are most of the sum (sizes over two decades).
  *
  * Groups: group[n] numbers the samples' groups from 0, groups of them, none empty; whole groups are
  * drawn (a session's requests, a question's answers, blocks of a series), and it is their number

@@ -21,11 +21,6 @@ static size_t bucket_of(uint64_t value) {
     return (size_t)(shift * STEPS + (value >> shift));
 }
 
-/* Of a number that went through a double, which rounds the largest up to 2^64. */
-static size_t bucket_of_double(double value) {
-    return value < 0x1p64 ? bucket_of((uint64_t)value) : BUCKETS - 1;
-}
-
 static double middle_of(size_t bucket) {
     if (bucket < 2 * STEPS)
         return (double)bucket;
@@ -67,16 +62,16 @@ void hist_merge(struct hist *into, const struct hist *from) {
 double hist_quantile(const struct hist *h, double q) {
     if (!h->weight || !(q >= 0 && q <= 1))
         return NAN;
+    if (q == 0 || q == 1)
+        return q == 0 ? h->least : h->most;
     double want = q * h->total;
     double below = 0;
-    size_t i = bucket_of_double(h->least);
-    size_t last = bucket_of_double(h->most);
-    for (; i < last; i++) {
+    size_t last = 0;            /* rounding may leave the sum of all below what is wanted */
+    for (size_t i = 0; i < BUCKETS && (below == 0 || below < want); i++) {
         below += h->weight[i];
-        if (below > 0 && below >= want)
-            break;
+        last = h->weight[i] > 0 ? i : last;
     }
-    return fmin(fmax(middle_of(i), h->least), h->most);
+    return fmin(fmax(middle_of(last), h->least), h->most);
 }
 
 double hist_mean(const struct hist *h) {

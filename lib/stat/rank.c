@@ -34,17 +34,20 @@ struct tie {
     int a, b;                   /* how many of each side */
 };
 
-/* ways[k * stride + s]: choices of k of the ranks with the doubled sum s. Adds a group of `size`
- * ranks of which each counts `rank` (doubled), of which any number can be chosen. Downwards, so
- * that no choice counts a group twice. */
-static void add_group(double *ways, int most, int stride, int size, int rank) {
-    for (int k = most; k > 0; k--) {
+/* ways[k * stride + s]: choices of k among the ranks up to `before` with the doubled sum s. Adds a
+ * group of `size` equal ranks behind them, of which any number can be chosen. Downwards, so that no
+ * choice counts a group twice, and no further than the highest sum of k ranks. */
+static void add_group(double *ways, int most, int stride, int before, int size) {
+    int rank = 2 * before + size + 1;
+    int ranks = before + size;
+    for (int k = ranks < most ? ranks : most; k > 0; k--) {
+        int highest = k * (2 * ranks - k + 1);
         double choose = 1;
         for (int c = 1; c <= size && c <= k; c++) {
             choose = choose * (size - c + 1) / c;
             const double *from = ways + (k - c) * stride;
             double *to = ways + k * stride;
-            for (int s = c * rank; s < stride; s++)
+            for (int s = c * rank; s <= highest; s++)
                 to[s] += choose * from[s - c * rank];
         }
     }
@@ -75,7 +78,7 @@ static double exact_p(const struct tie *tie, size_t ties, int na, int n, int sum
     int before = 0;
     for (size_t i = 0; i < ties; i++) {
         int size = tie[i].a + tie[i].b;
-        add_group(ways, na, stride, size, 2 * before + size + 1);
+        add_group(ways, na, stride, before, size);
         before += size;
     }
     double p = two_tails(ways + na * stride, stride, sum);
@@ -199,8 +202,8 @@ static uint64_t exact_depth(int na, int nb, double miss) {
     int stride = 2 * na * nb + na * (na + 1) + 1;
     double *ways = mem_array((size_t)(na + 1) * (size_t)stride, sizeof *ways);
     ways[0] = 1;
-    for (int i = 1; i <= na + nb; i++)
-        add_group(ways, na, stride, 1, 2 * i);
+    for (int i = 0; i < na + nb; i++)
+        add_group(ways, na, stride, i, 1);
     const double *sum = ways + na * stride;
     double all = 0;
     for (int s = 0; s < stride; s++)
