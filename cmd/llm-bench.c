@@ -8,6 +8,7 @@
 static const struct verb verbs[] = {
     {"score", bench_score, "right answers for the tokens, joules and money they cost"},
     {"stat", bench_stat, "compare two results, or two commands, honestly"},
+    {"device", bench_device, "this machine's limits, as a device profile"},
     {0},
 };
 

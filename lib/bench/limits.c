@@ -3,9 +3,8 @@
  * Arithmetic is in limits_peak.c, threads on cores in limits_pin.c, the disk in limits_disk.c,
  * what the system says about the machine in limits_host.c.
  *
- * A window ends when each thread has seen its end, and a thread looks at the clock once in some
- * microseconds of work, so that no thread works alone for long. The rate is that of all bytes over
- * the whole window.
+ * A thread looks at the clock once in some microseconds of work, so that none works alone for long
+ * at the end of a window (limits_impl.h).
  */
 #include "lib/bench/limits.h"
 
@@ -15,14 +14,16 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/bench/limits_impl.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-#define WINDOW_S 0.01           /* shorter than what a scheduler gives a neighbour at a time */
-#define PIECE ((size_t)256 << 10)       /* bytes between looks at the clock, at least */
+#define PIECE ((size_t)64 << 10)        /* bytes between looks at the clock, from memory */
+#define CACHED_PIECE (4 * PIECE)        /* from a cache */
 #define LINE 64
+#define MOST_WARM ((size_t)128 << 20)   /* no cache is larger, for one core */
 #define LEAST_ARENA ((size_t)256 << 20)
 
 /* ---- arena -------------------------------------------------------------------------------- */
@@ -150,16 +151,19 @@ struct stream {
     int traffic;
     size_t each;                /* bytes of a thread; 0: its share, from where it was */
     int64_t (*read)(const char *data, size_t bytes);
-    int64_t until_ns;           /* 0: one time through, without a count */
-    double *bytes;              /* [threads] */
-    volatile int64_t sink;
+    struct window window;
 };
+
+/* The compiler must not drop what a value comes from. */
+static void keep(int64_t x) {
+    __asm__ volatile("" : : "r"(x));
+}
 
 /* Moves n bytes at place `at` of a thread's `size` bytes; a copy goes from the first half to the
  * second, n of each. Returns the bytes that went through the bus. */
-static double move(struct stream *s, char *own, size_t size, size_t at, size_t n) {
+static double move(const struct stream *s, char *own, size_t size, size_t at, size_t n) {
     if (s->traffic == LIMITS_READ)
-        s->sink = s->read(own + at, n);
+        keep(s->read(own + at, n));
     else if (s->traffic == LIMITS_WRITE)
         write_piece(own + at, n);
     else
@@ -169,14 +173,17 @@ static double move(struct stream *s, char *own, size_t size, size_t at, size_t n
 
 static void stream_some(void *arg, int ith, int nth) {
     struct stream *s = arg;
-    size_t share = s->arena->bytes / (size_t)nth / PIECE * PIECE;
-    size_t size = s->each ? s->each : share;
-    char *own = s->arena->data + (s->each ? s->each : share) * (size_t)ith;
+    size_t size = s->each ? s->each : s->arena->bytes / (size_t)nth / PIECE * PIECE;
+    char *own = s->arena->data + size * (size_t)ith;
     size_t walk = (s->traffic == LIMITS_COPY ? size / 2 : size) / 512 * 512;
+    size_t piece = s->each ? CACHED_PIECE : PIECE;
     size_t at = s->each ? 0 : s->arena->at[ith];
     double bytes = 0;
+    if (s->each)
+        move(s, own, size, 0, walk);
+    int64_t until = window_begin(&s->window);
     do {
-        for (size_t left = s->until_ns ? PIECE : walk; left;) {
+        for (size_t left = piece; left;) {
             if (at >= walk)
                 at = 0;
             size_t n = walk - at < left ? walk - at : left;
@@ -184,10 +191,10 @@ static void stream_some(void *arg, int ith, int nth) {
             at += n;
             left -= n;
         }
-    } while (clock_ns() < s->until_ns);
+    } while (clock_ns() < until);
+    window_end(&s->window, ith, bytes);
     if (!s->each)
         s->arena->at[ith] = at;
-    s->bytes[ith] = bytes;
 }
 
 static int64_t (*best_read(void))(const char *data, size_t bytes) {
@@ -202,21 +209,11 @@ static int64_t (*best_read(void))(const char *data, size_t bytes) {
 
 double limits_stream(struct par *par, struct limits_arena *a, int traffic, size_t bytes_each,
                      double seconds) {
-    int threads = par_threads(par);
-    double *bytes = mem_array((size_t)threads, sizeof *bytes);
     struct stream s = {.arena = a, .traffic = traffic, .each = bytes_each / 1024 * 1024,
-                       .read = best_read(), .bytes = bytes};
-    if (s.each)
-        par_run(par, stream_some, &s);
-    int64_t start = clock_ns();
-    s.until_ns = start + (int64_t)(seconds * 1e9);
+                       .read = best_read()};
+    window_open(&s.window, par, seconds);
     par_run(par, stream_some, &s);
-    double wall = (double)(clock_ns() - start) * 1e-9;
-    double sum = 0;
-    for (int t = 0; t < threads; t++)
-        sum += bytes[t];
-    free(bytes);
-    return sum / wall;
+    return window_close(&s.window);
 }
 
 /* ---- latencies ---------------------------------------------------------------------------- */
@@ -266,11 +263,18 @@ static void **chase(void **at, size_t steps) {
     return at;
 }
 
+/* What fits into a cache is brought there, in order, since that is fast. */
+static void warm(const struct limits_ring *r) {
+    int64_t sum = 0;
+    for (size_t i = 0; r->bytes <= MOST_WARM && i < r->bytes; i += LINE)
+        sum ^= r->data[i];
+    keep(sum);
+}
+
 double limits_latency(struct limits_ring *r, double seconds) {
-    enum { STEPS = 4096 };
-    size_t lines = r->bytes / LINE;
-    /* What fits into a cache is brought there first. */
-    void **at = chase(r->at, lines < 1 << 20 ? lines : STEPS);
+    enum { STEPS = 1024 };
+    warm(r);
+    void **at = r->at;
     double steps = 0;
     int64_t start = clock_ns();
     int64_t now = start;
@@ -317,7 +321,7 @@ int limits_measure(struct par *par, double seconds, struct limits *out, struct e
     *out = (struct limits){0};
     limits_pin(par, cpus);
     struct limits_arena *a = limits_arena_new(par, 0, err);
-    int windows = seconds > 2 * WINDOW_S ? (int)(seconds / WINDOW_S) : 2;
+    int windows = seconds > 2 * LIMITS_WINDOW_S ? (int)(seconds / LIMITS_WINDOW_S) : 2;
     double each = seconds / windows;
     for (int i = 0; a && i < windows; i++) {
         out->read_bytes_per_s = better(out->read_bytes_per_s,

@@ -23,6 +23,10 @@
 #include "lib/base/err.h"
 #include "lib/base/par.h"
 
+/* A good length of a window: shorter than what a scheduler gives a neighbour at a time, so that
+ * some windows are free of him. */
+#define LIMITS_WINDOW_S 0.003
+
 struct limits {
     double read_bytes_per_s;    /* sequential, far beyond the caches, each thread its own stream */
     double f32, bf16, int8;     /* operations a second; 0: no such unit */
@@ -125,6 +129,17 @@ void limits_caches(struct limits_caches *out);
 double limits_memory_bytes(void);
 /* Of those, what could be had now without pushing anything out. */
 double limits_memory_free(void);
+
+/* The link of a graphics processor or accelerator, as it says itself: nothing is measured. */
+struct limits_link {
+    char address[32];           /* "0000:01:00.0" */
+    double transfers_per_s;     /* of a lane, at its fastest: an idle link is slower */
+    int lanes;                  /* in use */
+    double bytes_per_s;         /* one way: what the line code leaves of the transfers */
+};
+
+/* Those below root (NULL: /sys/bus/pci/devices), at most max; returns how many. */
+int limits_links(const char *root, struct limits_link *out, int max);
 
 /* Busy time of all processors since the machine started, and this process's own. */
 struct limits_load {

@@ -10,18 +10,11 @@
  */
 #include "lib/bench/limits.h"
 
-#include <stdlib.h>
-
 #include "lib/base/clock.h"
-#include "lib/base/mem.h"
+#include "lib/bench/limits_impl.h"
 
 #define CHAINS 12
-#define ROUNDS 4096             /* between looks at the clock: some microseconds */
-
-struct spin {
-    int64_t until_ns;
-    double *steps;              /* [threads] instructions, or groups of them */
-};
+#define ROUNDS 1024             /* between looks at the clock: some microseconds */
 
 typedef void worker(void *arg, int ith, int nth);
 
@@ -37,19 +30,22 @@ struct unit {
  * sum are instructions of their own, and the compiler picks them. */
 static void run_plain(void *arg, int ith, int nth) {
     typedef float four __attribute__((vector_size(16)));
-    struct spin *s = arg;
+    struct window *w = arg;
+    double steps = 0;
     four a[CHAINS / 2];
     const four x = {0.5f, 0.5f, 0.5f, 0.5f};
     const four y = x + (float)nth;
     for (int i = 0; i < CHAINS / 2; i++)
         a[i] = x * (float)i;
+    int64_t until = window_begin(w);
     do {
         for (int r = 0; r < ROUNDS; r++) {
             _Pragma("GCC unroll 6") for (int i = 0; i < CHAINS / 2; i++)
                 a[i] = a[i] * x + y;
         }
-        s->steps[ith] += (double)ROUNDS * CHAINS / 2;
-    } while (clock_ns() < s->until_ns);
+        steps += (double)ROUNDS * CHAINS / 2;
+    } while (clock_ns() < until);
+    window_end(w, ith, steps);
     volatile float sink = 0;
     for (int i = 0; i < CHAINS / 2; i++)
         sink = sink + a[i][0];
@@ -65,13 +61,15 @@ static int always(void) {
 /* run_NAME: each chain a[i] goes through `step`, with x and y for constant operands. */
 #define UNIT(name, isa, feature, vector, constant_x, constant_y, step) \
     __attribute__((target(isa))) static void run_##name(void *arg, int ith, int nth) { \
-        struct spin *s = arg; \
+        struct window *w = arg; \
+        double steps = 0; \
         const vector x = constant_x; \
         const vector y = constant_y; \
         vector a[CHAINS]; \
         (void)nth; \
         _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) \
             a[i] = y; \
+        int64_t until = window_begin(w); \
         do { \
             for (int r = 0; r < ROUNDS; r++) { \
                 _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) { \
@@ -79,8 +77,9 @@ static int always(void) {
                     __asm__ volatile("" : "+v"(a[i])); \
                 } \
             } \
-            s->steps[ith] += (double)ROUNDS * CHAINS; \
-        } while (clock_ns() < s->until_ns); \
+            steps += (double)ROUNDS * CHAINS; \
+        } while (clock_ns() < until); \
+        window_end(w, ith, steps); \
     } \
     static int has_##name(void) { \
         return __builtin_cpu_supports(feature) != 0; \
@@ -139,14 +138,8 @@ double limits_flops(struct par *par, int type, double seconds) {
     const struct unit *u = find_unit(type);
     if (!u)
         return 0;
-    double *steps = mem_array((size_t)par_threads(par), sizeof *steps);
-    int64_t start = clock_ns();
-    struct spin s = {.until_ns = start + (int64_t)(seconds * 1e9), .steps = steps};
-    par_run(par, u->run, &s);
-    double wall = (double)(clock_ns() - start) * 1e-9;
-    double sum = 0;
-    for (int t = 0; t < par_threads(par); t++)
-        sum += steps[t];
-    free(steps);
-    return sum * u->ops / wall;
+    struct window w;
+    window_open(&w, par, seconds);
+    par_run(par, u->run, &w);
+    return window_close(&w) * u->ops;
 }

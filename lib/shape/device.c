@@ -194,6 +194,11 @@ static void put_link(struct buf *b, const struct device_link *l) {
 }
 
 int device_write(const struct device *d, const char *path, struct err *err) {
+    return device_write_with(d, NULL, NULL, path, err);
+}
+
+int device_write_with(const struct device *d, const char *key, const char *json, const char *path,
+                      struct err *err) {
     struct buf b = {0};
     jsonw_open(&b, '{');
     jsonw_str(&b, "type", "device");
@@ -213,6 +218,8 @@ int device_write(const struct device *d, const char *path, struct err *err) {
     for (int i = 0; i < d->links; i++)
         put_link(&b, &d->link[i]);
     jsonw_close(&b, ']');
+    if (key)
+        jsonw_raw(&b, key, json);
     jsonw_close(&b, '}');
     buf_addc(&b, '\n');
 

@@ -60,6 +60,9 @@ void device_free(struct device *d);                     /* NULL is fine */
 const char *const *device_names(void);
 /* Writes a profile that device_find reads back the same; "-" is stdout, .zst compresses. */
 int device_write(const struct device *d, const char *path, struct err *err);
+/* The same with one more field, a JSON value, which readers skip. key NULL: none. */
+int device_write_with(const struct device *d, const char *key, const char *json, const char *path,
+                      struct err *err);
 
 /* FLOP/s to expect in this type: published times achieved. 0: the profile has no such type. */
 double device_flops(const struct device *d, const char *type);
