@@ -8,6 +8,7 @@
  * tenths of a second. A row's result does not depend on the other rows, so they compare; and its
  * speed is compared by operations a second. --cpu ref times it on all of them.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,15 +200,16 @@ static const struct field own[] = {
     {"op", FIELD_TEXT, 1}, {"type", FIELD_TEXT, 1}, {"shape", FIELD_TEXT, 1},
     {"rows", FIELD_COUNT, 1}, {"depth", FIELD_COUNT, 1}, {"variant", FIELD_TEXT, 1},
     {"layout", FIELD_TEXT, 1}, {"state", FIELD_TEXT, 1}, {"threads", FIELD_COUNT, 1},
-    {"ops", FIELD_WHOLE, 1}, {"bytes", FIELD_WHOLE, 1}, {"ref_rows", FIELD_COUNT, 1}};
+    {"ops", FIELD_WHOLE, 1}, {"bytes", FIELD_WHOLE, 1}, {"limit", FIELD_WHOLE, 1}, {"ref_rows", FIELD_COUNT, 1}};
 
-/* The figures of one test. */
+/* The figures of one test: the reference, then OpenBLAS where it computes this, then variants. */
+enum { FIGURES_MOST = 20 };
 struct outcome {
     const struct subject *s;
     const struct test *t;
-    struct figure ref, blas;
-    int ref_rows;
-    int has_blas;
+    int figures;
+    struct figure figure[FIGURES_MOST];
+    const struct figure *ref, *blas;    /* blas: NULL without */
 };
 
 static double total_ops(const struct work *w) {
@@ -251,31 +253,31 @@ static void name_figure(char *out, size_t size, const struct outcome *oc, const 
     if (s->op == &kernels_attention)
         snprintf(depth, sizeof depth, "@%d", oc->t->depth);
     snprintf(out, size, "%s%s%s%s%s/n%d%s/%s%s", s->op->name, *type ? "/" : "", type,
-             s->named ? "/" : "", s->named ? s->shape : "", oc->t->n, depth, runner_name(by),
+             *s->tag ? "/" : "", s->tag, oc->t->n, depth, runner_name(by),
              (s->op->flags & LAYOUTS) && by->k && by->layout == KERN_FILE ? "/file" : "");
 }
 
-static void print_figure(struct run *r, const struct outcome *oc, const struct runner *by,
-                         const struct figure *f) {
+static void print_figure(struct run *r, const struct outcome *oc, const struct figure *f) {
     const struct subject *s = oc->s;
+    const struct runner *by = &f->by;
     char name[160];
     char type[48];
     double seconds = order_median(f->us, f->n) * 1e-6;
-    struct share share = bounds_share(&r->bounds, &f->work, seconds);
     const char *layout = !(s->op->flags & LAYOUTS) ? NULL
                          : !by->k || by->layout == KERN_FILE ? "file" : "packed";
     name_figure(name, sizeof name, oc, by);
     const struct value v[] = {
         {.number = total_ops(&f->work) / seconds * 1e-9},
-        {.number = f->work.bytes / seconds * 1e-9}, {.number = share.share},
-        {.text = share.binds}, {.number = speed(f) / speed(&oc->ref)},
-        {.number = oc->has_blas ? speed(f) / speed(&oc->blas) : NAN}, {.number = f->error},
+        {.number = (f->work.read + f->work.written) / seconds * 1e-9}, {.number = f->share.share},
+        {.text = f->share.binds}, {.number = speed(f) / speed(oc->ref)},
+        {.number = oc->blas ? speed(f) / speed(oc->blas) : NAN}, {.number = f->error},
         {.number = by->k ? s->tolerance : NAN}, {.text = s->op->name},
-        {.text = type_name(s, type, sizeof type)}, {.text = s->shape}, {.count = oc->t->n},
+        {.text = *type_name(s, type, sizeof type) ? type : NULL}, {.text = s->shape}, {.count = oc->t->n},
         {.count = oc->t->depth}, {.text = runner_name(by)}, {.text = layout},
         {.text = bounds_cached(&r->bounds, &f->work) ? "warm" : "cold"},
         {.count = par_threads(r->room.par)}, {.number = total_ops(&f->work)},
-        {.number = f->work.bytes}, {.count = oc->ref_rows}};
+        {.number = f->work.read + f->work.written}, {.number = f->share.limit},
+        {.count = oc->ref->rows}};
     _Static_assert(sizeof v / sizeof *v == sizeof own / sizeof *own, "a value for each column");
     rows_row(&r->rows, &(struct measure){name, "us", SERIES_LOWER, f->us, f->n, NULL}, v);
     r->measured++;
@@ -285,41 +287,48 @@ static void print_figure(struct run *r, const struct outcome *oc, const struct r
     }
 }
 
-/* Compares with the reference's result (NULL: nothing), then times. */
-static void take_figure(struct run *r, void *state, const struct outcome *oc,
-                        const struct runner *by, int rows, const struct result *want,
-                        struct figure *f) {
-    const struct operation *op = oc->s->op;
-    f->work = (struct work){.bytes = 0};
-    op->work(state, by, oc->t, rows, &f->work);
-    op->call(state, by, oc->t, rows, -1);
-    f->error = 0;
-    if (want) {
-        struct result got = op->result(state, oc->t, rows);
-        f->error = result_error(&got, want);
-    }
-    figure_time(op, state, by, oc->t, rows, &r->o->rules, f);
-    progress_update(&r->bar, ++r->done, r->total);
-}
-
 /* ---- a test ------------------------------------------------------------------------------- */
 
-/* The reference runs as many rows of a call as this many operations. */
-#define REF_OPS 300e6
+/* The reference runs as many rows of a call as make so many operations: some tenths of a second.
+ * In floats it calls fmaf for each, which takes ten times as long as its integers. */
+static const double ref_ops[UNITS] = {[UNIT_F32] = 60e6, [UNIT_BF16] = 150e6, [UNIT_INT8] = 300e6};
+#define QUICKER 5               /* with --quick */
 
 static int only_ref(const struct run *r) {
     return r->variants == 1 && r->variant[0] == r->ref;
 }
 
-static int reference_rows(const struct run *r, void *state, const struct outcome *oc,
-                          const struct runner *by) {
-    struct work w = {.bytes = 0};
-    int n = oc->t->n;
-    if (only_ref(r))
-        return n;
-    oc->s->op->work(state, by, oc->t, n, &w);
-    double rows = REF_OPS / (total_ops(&w) / n);
-    return rows < 1 ? 1 : rows < n ? (int)rows : n;
+static int reference_rows(const struct run *r, void *state, const struct subject *s,
+                          const struct test *t, const struct runner *by) {
+    struct work w = {.read = 0};
+    double cost = 0;            /* of a row; the budget is 1 */
+    s->op->work(state, by, t, t->n, &w);
+    for (int u = 0; u < UNITS; u++)
+        cost += w.ops[u] / t->n / ref_ops[u];
+    double rows = 1 / (r->o->plan.quick ? QUICKER * cost : cost);
+    return only_ref(r) || rows >= t->n ? t->n : rows < 1 ? 1 : (int)rows;
+}
+
+static struct figure *add_figure(struct outcome *oc, void *state, struct runner by, int rows) {
+    struct figure *f = &oc->figure[oc->figures++];
+    assert(oc->figures <= FIGURES_MOST);
+    *f = (struct figure){.by = by, .test = oc->t, .rows = rows};
+    oc->s->op->work(state, &by, oc->t, rows, &f->work);
+    return f;
+}
+
+static void choose_figures(const struct run *r, void *state, struct outcome *oc) {
+    unsigned layouts = layouts_of(r, oc->s);
+    const struct runner ref = {r->ref, layouts >> KERN_PACKED & 1 ? KERN_PACKED : KERN_FILE};
+    oc->figures = 0;
+    oc->ref = add_figure(oc, state, ref, reference_rows(r, state, oc->s, oc->t, &ref));
+    oc->blas = uses_blas(r, oc->s)
+                   ? add_figure(oc, state, (struct runner){NULL, KERN_FILE}, oc->t->n) : NULL;
+    for (int i = 0; i < r->variants; i++)
+        for (int layout = KERN_PACKED; layout >= KERN_FILE; layout--)
+            if (layouts >> layout & 1 &&
+                (r->variant[i] != r->ref || (only_ref(r) && layout != ref.layout)))
+                add_figure(oc, state, (struct runner){r->variant[i], layout}, oc->t->n);
 }
 
 static size_t element_bytes(const struct result *r) {
@@ -327,47 +336,62 @@ static size_t element_bytes(const struct result *r) {
            : r->kind == RESULT_DOUBLES ? sizeof(double) : 1;
 }
 
-/* The reference's result, a copy. */
-static struct result reference(struct run *r, void *state, struct outcome *oc,
-                               const struct runner *by) {
-    oc->ref_rows = reference_rows(r, state, oc, by);
-    oc->s->op->call(state, by, oc->t, oc->ref_rows, -1);
-    struct result want = oc->s->op->result(state, oc->t, oc->ref_rows);
-    size_t bytes = want.count * element_bytes(&want);
-    void *copy = mem_alloc(bytes + 1);
-    memcpy(copy, want.data, bytes);
-    want.data = copy;
-    return want;
+/* Each computes the test once, which also warms it up, and is compared with the reference. */
+static void check_figures(struct outcome *oc, void *state) {
+    const struct operation *op = oc->s->op;
+    struct result want = {.count = 0};
+    void *copy = NULL;
+    for (int i = 0; i < oc->figures; i++) {
+        struct figure *f = &oc->figure[i];
+        op->call(state, &f->by, oc->t, f->rows, -1);
+        struct result got = op->result(state, oc->t, f->rows);
+        if (!i) {
+            size_t bytes = got.count * element_bytes(&got);
+            copy = mem_alloc(bytes + 1);
+            memcpy(copy, got.data, bytes);
+            want = got;
+            want.data = copy;
+        }
+        f->error = result_error(&got, &want);
+    }
+    free(copy);
 }
 
+static void time_figures(struct run *r, struct outcome *oc, void *state) {
+    const struct operation *op = oc->s->op;
+    bounds_watch(&r->bounds, &oc->ref->work);
+    for (int i = 0; i < oc->figures; i++)
+        figure_prepare(op, state, &r->o->rules, &oc->figure[i]);
+    for (int more = 1; more && !interrupted;) {
+        more = 0;
+        for (int i = 0; i < oc->figures; i++)
+            more |= figure_window(op, state, &oc->figure[i]);
+    }
+    bounds_watch(&r->bounds, &oc->ref->work);
+    for (int i = 0; i < oc->figures; i++) {
+        struct figure *f = &oc->figure[i];
+        f->share = bounds_share(&r->bounds, &f->work, order_median(f->us, f->n) * 1e-6);
+    }
+}
+
+/* The reference's row only where it was asked for and computed all rows of the call. */
 static void run_test(struct run *r, void *state, const struct subject *s, const struct test *t) {
     static struct outcome oc;
-    static struct figure f;
-    unsigned layouts = layouts_of(r, s);
-    const struct runner ref = {r->ref, layouts >> KERN_PACKED & 1 ? KERN_PACKED : KERN_FILE};
-    const struct runner blas = {NULL, KERN_FILE};
     oc.s = s;
     oc.t = t;
-    oc.has_blas = uses_blas(r, s);
-    struct result want = reference(r, state, &oc, &ref);
-    take_figure(r, state, &oc, &ref, oc.ref_rows, NULL, &oc.ref);
-    if (oc.has_blas && !interrupted)
-        take_figure(r, state, &oc, &blas, t->n, &want, &oc.blas);
-    for (int i = 0; i < r->variants && !interrupted; i++)
-        for (int layout = KERN_PACKED; layout >= KERN_FILE && !interrupted; layout--) {
-            const struct runner by = {r->variant[i], layout};
-            if (!(layouts >> layout & 1))
-                continue;
-            if (by.k != ref.k || (layout != ref.layout && only_ref(r))) {
-                take_figure(r, state, &oc, &by, t->n, &want, &f);
-                print_figure(r, &oc, &by, &f);
-            } else if (layout == ref.layout && oc.ref_rows == t->n) {
-                print_figure(r, &oc, &by, &oc.ref);
-            }
-        }
-    if (oc.has_blas && !interrupted)
-        print_figure(r, &oc, &blas, &oc.blas);
-    free((void *)(uintptr_t)want.data);
+    choose_figures(r, state, &oc);
+    check_figures(&oc, state);
+    time_figures(r, &oc, state);
+    r->done += oc.figures;
+    progress_update(&r->bar, r->done, r->total);
+    if (interrupted)
+        return;
+    if (oc.ref->rows == t->n && r->variant[0] == r->ref)
+        print_figure(r, &oc, oc.ref);
+    for (int i = oc.blas ? 2 : 1; i < oc.figures; i++)
+        print_figure(r, &oc, &oc.figure[i]);
+    if (oc.blas)
+        print_figure(r, &oc, oc.blas);
 }
 
 /* ---- all of them -------------------------------------------------------------------------- */
@@ -410,11 +434,11 @@ static void find_bounds(struct run *r, const struct device *d) {
     struct err err;
     if (d)
         bounds_of_device(&r->bounds, d);
-    else if (bounds_measure(&r->bounds, r->room.par, r->o->plan.quick ? 0.05 : 0.3, &err))
+    else if (bounds_measure(&r->bounds, r->room.par, r->o->plan.quick ? 0.05 : 0.2, &err))
         die_err(&err);
     if (r->o->common.quiet)
         return;
-    const struct limits *l = &r->bounds.limits;
+    const struct limits *l = &r->bounds.best;
     warn("%d threads; limits%s%s: read %.1f GB/s, f32 %.0f, bf16 %.0f, int8 %.0f Gop/s",
          par_threads(r->room.par), d ? " of " : "", d ? d->name : "",
          l->read_bytes_per_s * 1e-9, l->f32 * 1e-9, l->bf16 * 1e-9, l->int8 * 1e-9);

@@ -36,7 +36,7 @@ enum unit { UNIT_F32, UNIT_BF16, UNIT_INT8, UNITS };
 /* What one call must do at least: the code of each operation says how it is counted. */
 struct work {
     double ops[UNITS];          /* a multiply-add counts two, a function such as exp one */
-    double bytes;               /* read and written, each once */
+    double read, written;       /* bytes, each once */
     double set;                 /* bytes that calls go round in; 0: more than caches hold */
 };
 
@@ -58,7 +58,7 @@ struct subject {
     int heads, kv_heads, dk, dv;
     double tolerance;           /* largest |x - reference| of a result; 0: the same bits */
     char shape[32];             /* "2048x2048" */
-    int named;                  /* the name says the shape even where it is a usual one */
+    char tag[32];               /* what a row's name says of the shape; "": it is the usual one */
     int tests;
     struct test test[TESTS];
 };
@@ -110,7 +110,7 @@ extern const struct operation kernels_small[];      /* ended by one without a na
 
 /* ---- the plan ----------------------------------------------------------------------------- */
 
-enum { SHAPES_MOST = 32 };
+enum { SHAPES_MOST = 32, QUICK_ROWS = 128 /* of the largest call with --quick */ };
 
 struct dims {
     int64_t rows, cols;
@@ -157,6 +157,7 @@ struct expert_dims {
 int plan_experts(const struct plan *p, struct expert_dims out[SHAPES_MOST]);
 struct head_dims {
     int heads, kv_heads, dk, dv;
+    const char *tag;            /* of a usual one; NULL: of a model */
 };
 int plan_heads(const struct plan *p, struct head_dims out[SHAPES_MOST]);
 int64_t plan_width(const struct plan *p);           /* of a model's rows */
@@ -171,24 +172,40 @@ struct clock_rules {
 
 enum { SAMPLES_MOST = 1000 };
 
-struct figure {
-    double us[SAMPLES_MOST];    /* of one call, by window */
-    size_t n;
-    struct work work;
-    double error;               /* largest |x - reference|; INFINITY: NaN, or bytes that differ */
+struct share {
+    double share;               /* of the limit that binds; NAN: not known */
+    double limit;               /* bytes or operations a second */
+    const char *binds;          /* "read", "f32", "bf16", "int8"; NULL */
 };
 
-/* Times calls by one runner; they have been warmed up. */
-void figure_time(const struct operation *op, void *state, const struct runner *by,
-                 const struct test *t, int rows, const struct clock_rules *rules,
-                 struct figure *out);
+struct figure {
+    struct runner by;
+    const struct test *test;
+    int rows;                   /* of them; the reference may take fewer than the test has */
+    struct work work;           /* of a call */
+    double error;               /* largest |x - reference|; INFINITY: NaN, or bytes that differ */
+    int64_t calls;              /* of a window */
+    int windows;
+    int turn;
+    double us[SAMPLES_MOST];    /* of one call, by window */
+    size_t n;
+    struct share share;
+};
+
+/* Chooses how many calls make a window, and how many windows there will be. by, test, rows are
+ * set; one call was made before. */
+void figure_prepare(const struct operation *op, void *state, const struct clock_rules *rules,
+                    struct figure *f);
+/* Takes the next sample: 1, or 0 when all are there. */
+int figure_window(const struct operation *op, void *state, struct figure *f);
 /* Largest difference of two results; as many elements of got as want has. */
 double result_error(const struct result *got, const struct result *want);
 
-/* What the machine can do. */
+/* What the machine can do: the best of all that was seen so far. A shared machine may be slow
+ * while limits are measured first, so they are looked at again around each figure. */
 enum { BOUNDS_CLASSES = 40 };
 struct bounds {
-    struct limits limits;
+    struct limits best;
     struct par *par;
     struct limits_arena *arena; /* NULL: limits of a profile */
     size_t cached;              /* bytes of all last-level caches */
@@ -199,16 +216,13 @@ struct bounds {
 int bounds_measure(struct bounds *b, struct par *par, double seconds, struct err *err);
 void bounds_of_device(struct bounds *b, const struct device *d);
 void bounds_free(struct bounds *b);
-
+/* To be called before and after a figure; a few milliseconds for each limit that may bind. */
+void bounds_watch(struct bounds *b, const struct work *w);
 /* Whether the caches hold what the calls go round in. */
 int bounds_cached(const struct bounds *b, const struct work *w);
 /* So much that they do not: bytes of a ring of weights. */
 size_t ring_size(const struct bounds *b);
 
-struct share {
-    double share;               /* of the limit that binds; NAN: not known */
-    const char *binds;          /* "read", "f32", "bf16", "int8"; NULL */
-};
 struct share bounds_share(struct bounds *b, const struct work *w, double seconds);
 
 /* ---- weights ------------------------------------------------------------------------------ */

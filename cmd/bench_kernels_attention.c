@@ -13,6 +13,7 @@
 #include "cmd/bench_kernels.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,9 +146,10 @@ static void attention_work(void *state, const struct runner *by, const struct te
     double row = (double)s->heads * (s->dk + s->dv);
     (void)by;
     out->ops[UNIT_F32] = 2 * seen * row;
-    out->bytes = (t->depth + n) * position_bytes(c) + 4 * n * row;
-    /* of each layer only these positions are read */
-    out->set = (t->depth + n) * position_bytes(c) * c->layers + 4 * n * row;
+    double kv = (t->depth + n) * position_bytes(c);
+    out->read = kv + 4 * n * s->heads * s->dk;
+    out->written = 4 * n * s->heads * s->dv;
+    out->set = kv * c->layers + out->written;   /* of each layer only these positions are read */
 }
 
 static struct result attention_result(void *state, const struct test *t, int rows) {
@@ -160,10 +162,11 @@ static struct result attention_result(void *state, const struct test *t, int row
 static void add_heads(struct plan *p, const struct operation *op, int type,
                       const struct head_dims *d) {
     static const int usual_n[] = {1, 512};
+    static const int quick_n[] = {1, QUICK_ROWS};
     static const int usual_depth[] = {0, 4096};
     struct subject s = {.op = op, .type = type, .down = -1, .heads = d->heads,
-                        .kv_heads = d->kv_heads, .dk = d->dk, .dv = d->dv, .named = 1};
-    const int *ns = p->ns ? p->n : usual_n;
+                        .kv_heads = d->kv_heads, .dk = d->dk, .dv = d->dv};
+    const int *ns = p->ns ? p->n : p->quick ? quick_n : usual_n;
     const int *depths = p->depths ? p->depth : usual_depth;
     int n_count = p->ns ? p->ns : 2;
     int depth_count = p->depths ? p->depths : 2;
@@ -175,6 +178,7 @@ static void add_heads(struct plan *p, const struct operation *op, int type,
         plan_shape(&s, "%d:%dx%d", s.heads, s.kv_heads, s.dk);
     else
         plan_shape(&s, "%d:%dx%d:%d", s.heads, s.kv_heads, s.dk, s.dv);
+    snprintf(s.tag, sizeof s.tag, "%s", d->tag ? d->tag : "");
     plan_add(p, &s);
 }
 
@@ -217,7 +221,9 @@ static void store_work(void *state, const struct runner *by, const struct test *
     (void)by;
     (void)t;
     out->ops[UNIT_F32] = elements;
-    out->bytes = out->set = 4 * elements + rows * position_bytes(c);
+    out->read = 4 * elements;
+    out->written = rows * position_bytes(c);
+    out->set = out->read + out->written;
 }
 
 static struct result store_result(void *state, const struct test *t, int rows) {

@@ -1,11 +1,13 @@
 /* bench_kernels_figure.c - the clock, limits, comparison with the reference: bench_kernels.h
  *
- * Inside the clock stand calls of the operation and nothing else. The time of a figure is cut
- * into windows of equal length; a sample is the mean time of a call in one window, so that the
- * clock's own cost (some 30 ns) does not count in calls that take less than a microsecond.
+ * Inside the clock stand calls of the operation and nothing else. A sample is the mean time of a
+ * call in one window, so that the clock's own cost (some 30 ns) does not count in calls that take
+ * less than a microsecond. The figures of one test take turns, a window each, so that a machine
+ * that is busy for a while slows all of them.
  */
 #include "cmd/bench_kernels.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "lib/base/clock.h"
@@ -17,35 +19,40 @@
 #define FEWEST 3
 #define TOO_LONG 6              /* times the seconds of a figure */
 
-static double time_calls(const struct operation *op, void *state, const struct runner *by,
-                         const struct test *t, int rows, int64_t calls, int *turn) {
+static double time_calls(const struct operation *op, void *state, struct figure *f, int64_t calls) {
     int64_t start = clock_ns();
     for (int64_t i = 0; i < calls; i++)
-        op->call(state, by, t, rows, (*turn)++ & 0x7fffffff);
+        op->call(state, &f->by, f->test, f->rows, f->turn++ & INT_MAX);
     return (double)(clock_ns() - start) * 1e-9;
 }
 
-void figure_time(const struct operation *op, void *state, const struct runner *by,
-                 const struct test *t, int rows, const struct clock_rules *rules,
-                 struct figure *out) {
+void figure_prepare(const struct operation *op, void *state, const struct clock_rules *rules,
+                    struct figure *f) {
     double window = rules->seconds / rules->repeats;
-    int turn = 0;
-    int64_t calls = 1;
-    double once = time_calls(op, state, by, t, rows, 1, &turn);
-    while (once * (double)calls < window / 4 && calls < 1 << 24) {  /* until the clock can tell */
-        calls *= 4;
-        once = time_calls(op, state, by, t, rows, calls, &turn) / (double)calls;
+    f->calls = 1;
+    double once = time_calls(op, state, f, 1);
+    while (once * (double)f->calls < window / 4 && f->calls < 1 << 24) {    /* too short to say */
+        f->calls *= 4;
+        once = time_calls(op, state, f, f->calls) / (double)f->calls;
     }
-    calls = once < window ? (int64_t)(window / once) : 1;
-    double all = once * (double)calls * rules->repeats;
-    int n = all <= 2 * rules->seconds ? rules->repeats : (int)(rules->seconds / once);
-    if (n < ENOUGH)
-        n = once * ENOUGH < TOO_LONG * rules->seconds ? ENOUGH : FEWEST;
-    if (n > rules->repeats)
-        n = rules->repeats;
-    out->n = 0;
-    for (int i = 0; i < n; i++)
-        out->us[out->n++] = time_calls(op, state, by, t, rows, calls, &turn) / (double)calls * 1e6;
+    f->calls = once < window ? (int64_t)(window / once) : 1;
+    f->windows = rules->repeats;
+    if (once > 2 * window) {
+        int fits = (int)(rules->seconds / once);
+        int least = once * ENOUGH < TOO_LONG * rules->seconds ? ENOUGH : FEWEST;
+        fits = fits > least ? fits : least;
+        f->windows = fits < f->windows ? fits : f->windows;
+    }
+    f->n = 0;
+    if (f->calls == 1)
+        f->us[f->n++] = once * 1e6;
+}
+
+int figure_window(const struct operation *op, void *state, struct figure *f) {
+    if (f->n >= (size_t)f->windows)
+        return 0;
+    f->us[f->n++] = time_calls(op, state, f, f->calls) / (double)f->calls * 1e6;
+    return 1;
 }
 
 /* ---- results ------------------------------------------------------------------------------ */
@@ -73,10 +80,13 @@ double result_error(const struct result *got, const struct result *want) {
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
-static const char *const unit_names[UNITS] = {"f32", "bf16", "int8"};
+static const struct {
+    const char *name;
+    int type;                   /* enum limits_type */
+} units[UNITS] = {{"f32", LIMITS_F32}, {"bf16", LIMITS_BF16}, {"int8", LIMITS_INT8}};
 
+#define WINDOW 0.003            /* seconds */
 #define READ_WINDOWS 3
-#define READ_SECONDS 0.004      /* of a window */
 #define SMALLEST 12             /* log2 of the fewest bytes a thread goes round in */
 
 /* Bytes of all caches of the last level. */
@@ -88,16 +98,16 @@ static size_t cached_bytes(void) {
 
 int bounds_measure(struct bounds *b, struct par *par, double seconds, struct err *err) {
     *b = (struct bounds){.par = par, .cached = cached_bytes()};
-    b->arena = limits_arena_new(par, b->cached, err);
-    return b->arena ? limits_measure(par, seconds, &b->limits, err) : -1;
+    b->arena = limits_arena_new(par, 0, err);
+    return b->arena ? limits_measure(par, seconds, &b->best, err) : -1;
 }
 
 void bounds_of_device(struct bounds *b, const struct device *d) {
-    *b = (struct bounds){.limits = {.f32 = device_flops(d, "f32"), .bf16 = device_flops(d, "bf16"),
-                                    .int8 = device_flops(d, "int8")},
-                         .cached = cached_bytes()};
+    b->best = (struct limits){.f32 = device_flops(d, "f32"), .bf16 = device_flops(d, "bf16"),
+                              .int8 = device_flops(d, "int8")};
     if (d->memories)
-        b->limits.read_bytes_per_s = device_read_rate(&d->memory[0]);
+        b->best.read_bytes_per_s = device_read_rate(&d->memory[0]);
+    b->cached = cached_bytes();
 }
 
 void bounds_free(struct bounds *b) {
@@ -106,6 +116,31 @@ void bounds_free(struct bounds *b) {
 
 int bounds_cached(const struct bounds *b, const struct work *w) {
     return w->set > 0 && w->set <= (double)b->cached;
+}
+
+static double *peak_of(struct limits *l, int unit) {
+    return unit == UNIT_F32 ? &l->f32 : unit == UNIT_BF16 ? &l->bf16 : &l->int8;
+}
+
+/* Without a unit of its own a type is computed in f32. */
+static int has_unit(struct bounds *b, int unit) {
+    return *peak_of(&b->best, unit) > 0;
+}
+
+static void raise(double *to, double rate) {
+    *to = rate > *to ? rate : *to;
+}
+
+void bounds_watch(struct bounds *b, const struct work *w) {
+    if (!b->arena)
+        return;
+    if (!bounds_cached(b, w))
+        raise(&b->best.read_bytes_per_s, limits_stream(b->par, b->arena, LIMITS_READ, 0, WINDOW));
+    for (int u = 0; u < UNITS; u++)
+        if (w->ops[u] > 0) {
+            int unit = has_unit(b, u) ? u : UNIT_F32;
+            raise(peak_of(&b->best, unit), limits_flops(b->par, units[unit].type, WINDOW));
+        }
 }
 
 /* Of four times their size, no cache keeps a part until it is its turn again. */
@@ -118,46 +153,48 @@ size_t ring_size(const struct bounds *b) {
  * their part of them again and again, else the memory's. 0: not known, for a profile does not say
  * what caches deliver. */
 static double read_rate(struct bounds *b, const struct work *w) {
-    double memory = b->limits.read_bytes_per_s;
     if (!bounds_cached(b, w))
-        return memory;
+        return b->best.read_bytes_per_s;
     if (!b->arena)
         return 0;
     int class = SMALLEST;       /* no more bytes than the calls: the rate of fewer is higher */
     while (class < BOUNDS_CLASSES - 1 && ldexp(par_threads(b->par), class + 1) <= w->set)
         class++;
     for (int i = 0; i < READ_WINDOWS && !b->taken[class]; i++)
-        b->rate[class] = fmax(b->rate[class], limits_stream(b->par, b->arena, LIMITS_READ,
-                                                            (size_t)1 << class, READ_SECONDS));
+        raise(&b->rate[class], limits_stream(b->par, b->arena, LIMITS_READ, (size_t)1 << class,
+                                             WINDOW));
     b->taken[class] = 1;
-    return fmax(b->rate[class], memory);
+    return b->rate[class];
 }
 
-/* Without a unit of its own a type is computed in f32. */
-static double peak(const struct limits *l, int unit) {
-    double of[UNITS] = {l->f32, l->bf16, l->int8};
-    return of[unit] > 0 ? of[unit] : l->f32;
+/* Seconds that the bytes take at least. Memory has one bus for both ways; in caches, loads and
+ * stores have ports of their own. 0: not known. */
+static double bytes_time(const struct bounds *b, const struct work *w, double rate) {
+    if (!(rate > 0))
+        return 0;
+    return (bounds_cached(b, w) ? fmax(w->read, w->written) : w->read + w->written) / rate;
 }
 
 /* The roofline (Williams, Waterman, Patterson, "Roofline: an insightful visual performance
  * model", 2009): a call takes at least as long as its bytes, and as its arithmetic. */
 struct share bounds_share(struct bounds *b, const struct work *w, double seconds) {
-    struct share s = {NAN, NULL};
+    struct share s = {NAN, NAN, NULL};
     double most = 0;
     double arithmetic = 0;
     double rate = read_rate(b, w);
-    const char *unit = NULL;
+    double bytes = bytes_time(b, w, rate);
     for (int u = 0; u < UNITS; u++) {
-        double t = w->ops[u] > 0 && peak(&b->limits, u) > 0 ? w->ops[u] / peak(&b->limits, u) : 0;
+        double peak = *peak_of(&b->best, has_unit(b, u) ? u : UNIT_F32);
+        double t = w->ops[u] > 0 && peak > 0 ? w->ops[u] / peak : 0;
         arithmetic += t;
         if (t > most) {
             most = t;
-            unit = unit_names[u];
+            s = (struct share){arithmetic / seconds, peak, units[has_unit(b, u) ? u : 0].name};
         }
     }
-    if (rate > 0 && w->bytes / rate > arithmetic)
-        s = (struct share){w->bytes / rate / seconds, "read"};
-    else if (unit)
-        s = (struct share){arithmetic / seconds, unit};
+    if (bytes > arithmetic)
+        s = (struct share){bytes / seconds, rate, "read"};
+    else if (s.binds)
+        s.share = arithmetic / seconds;
     return s;
 }

@@ -134,10 +134,10 @@ int plan_experts(const struct plan *p, struct expert_dims out[SHAPES_MOST]) {
 
 int plan_heads(const struct plan *p, struct head_dims out[SHAPES_MOST]) {
     static const struct head_dims usual[] = {
-        {32, 8, 128, 128},      /* groups of 4 query heads, as most models have them */
-        {16, 16, 128, 128},     /* every head its own K and V */
-        {32, 4, 64, 64},
-        {4, 1, 256, 256},       /* one K and V for all */
+        {32, 8, 128, 128, "gqa4"},      /* groups of 4 query heads, as most models have them */
+        {16, 16, 128, 128, "mha"},      /* every head its own K and V */
+        {32, 4, 64, 64, "gqa8"},
+        {4, 1, 256, 256, "mqa"},        /* one K and V for all */
     };
     const struct shape *s = p->model;
     int n = 0;
@@ -147,12 +147,12 @@ int plan_heads(const struct plan *p, struct head_dims out[SHAPES_MOST]) {
     }
     for (int i = 0; i < s->layers && n < SHAPES_MOST; i++) {
         const struct shape_layer *l = &s->layer[i];
-        struct head_dims d = {l->heads, l->kv_heads, l->dk, l->dv};
         int known = 0;
         for (int j = 0; j < n; j++)
-            known |= !memcmp(&out[j], &d, sizeof d);
+            known |= out[j].heads == l->heads && out[j].kv_heads == l->kv_heads &&
+                     out[j].dk == l->dk && out[j].dv == l->dv;
         if (!known)
-            out[n++] = d;
+            out[n++] = (struct head_dims){l->heads, l->kv_heads, l->dk, l->dv, NULL};
     }
     return n;
 }
@@ -201,8 +201,10 @@ void plan_add(struct plan *p, const struct subject *s) {
         p->cap = p->cap ? 2 * p->cap : 64;
         p->subject = mem_grow(p->subject, p->cap, sizeof *p->subject);
     }
-    p->subject[p->subjects] = *s;
-    p->subject[p->subjects++].named |= p->shape != NULL;
+    struct subject *to = &p->subject[p->subjects++];
+    *to = *s;
+    if (p->shape)
+        memcpy(to->tag, to->shape, sizeof to->tag);
 }
 
 /* Operations without types are left out when only types are asked for. */
