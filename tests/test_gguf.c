@@ -471,6 +471,9 @@ static void splits_open_as_one(void) {
         CHECK(t && t->part == 2 && ((const unsigned char *)t->data)[1] == 8);
         struct stat st;
         CHECK(stat(first, &st) == 0 && gguf_file_bytes(g) == 3 * (uint64_t)st.st_size);
+        CHECK_STR(gguf_part_path(g, 0), first);
+        CHECK_STR(gguf_part_path(g, 1), second);
+        CHECK(gguf_part_path(g, 2) && !gguf_part_path(g, 3));
     }
     gguf_close(g);
     CHECK(!gguf_open(second, &e));

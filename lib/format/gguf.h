@@ -54,6 +54,7 @@ struct gguf *gguf_open(const char *path, struct err *err);
 struct gguf *gguf_open_memory(const void *data, size_t len, const char *name, struct err *err);
 void gguf_close(struct gguf *g);
 const char *gguf_path(const struct gguf *g);
+const char *gguf_part_path(const struct gguf *g, int part);     /* NULL beyond the last */
 int gguf_version(const struct gguf *g);
 uint64_t gguf_file_bytes(const struct gguf *g);     /* all parts */
 

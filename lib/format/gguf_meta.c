@@ -204,6 +204,10 @@ const char *gguf_path(const struct gguf *g) {
     return g->part->name;
 }
 
+const char *gguf_part_path(const struct gguf *g, int part) {
+    return part < g->parts ? g->part[part].name : NULL;
+}
+
 int gguf_version(const struct gguf *g) {
     return (int)g->part->version;
 }
