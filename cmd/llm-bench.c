@@ -9,6 +9,7 @@ static const struct verb verbs[] = {
     {"score", bench_score, "right answers for the tokens, joules and money they cost"},
     {"stat", bench_stat, "compare two results, or two commands, honestly"},
     {"device", bench_device, "this machine's limits, as a device profile"},
+    {"model", bench_model, "prefill and decode of a model file, beside a peer"},
     {0},
 };
 
