@@ -79,7 +79,7 @@ Targets
   check      every test, on a fresh machine too; the last line counts them
   asan       C tests and program tests under the address and undefined-behaviour sanitizers
   fuzz       the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each, from FUZZ_SEED= (the time)
-  bench      speed of models (ONLY=models, see scripts/bench) and of traces (ONLY=cache, see
+  bench      limits, kernels and models (ONLY=models, see scripts/bench), and traces (ONLY=cache, see
              scripts/bench-cache)
   layers     every include stays in the rooms it may use
   install    programs, manual pages, completions, licence; and uninstall
