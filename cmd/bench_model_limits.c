@@ -94,15 +94,22 @@ static int main_unit(const struct model *m, const struct kern *k) {
     return most;
 }
 
-/* The figures of a profile, or those that were measured: read, then the units'. */
+/* What is published or measured, not the share of it to expect: a limit, as the measured ones. */
+static void profile_figures(const struct device *d, double *read, double flops[UNITS]) {
+    *read = d->memory[0].read_bytes_per_s;
+    for (int i = 0; i < d->computes; i++)
+        for (int u = 0; u < UNITS; u++)
+            if (!strcmp(d->compute[i].type, units[u]))
+                flops[u] = d->compute[i].flops_per_s;
+}
+
+/* Bandwidth and the units' peaks; 0: not known. */
 static void find_figures(const struct model_bench *b, const struct limits *all, int threads,
                          double *read, double flops[UNITS]) {
     if (b->no_limits)
         return;
     if (b->device) {
-        *read = device_read_rate(&b->device->memory[0]);
-        for (int u = 0; u < UNITS; u++)
-            flops[u] = device_flops(b->device, units[u]);
+        profile_figures(b->device, read, flops);
         return;
     }
     int i = 0;

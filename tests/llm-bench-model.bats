@@ -169,9 +169,9 @@ PY
 @test "model: shares of a device profile's figures" {
     cat >"$T/d.json" <<'END'
 {"type": "device", "format": 1, "name": "d", "date": "2026-01-01", "source": "made up",
- "compute": [{"type": "f32", "flops_per_s": 1e12, "achieved": 1}],
+ "compute": [{"type": "f32", "flops_per_s": 1e12, "achieved": 0.5}],
  "memory": [{"name": "host", "capacity_bytes": 1e10, "read_bytes_per_s": 1e9,
-             "write_bytes_per_s": 1e9, "achieved": 1}]}
+             "write_bytes_per_s": 1e9, "achieved": 0.5}]}
 END
     model -m $M -p 8 -n 4 -r 2 --no-hash -q --device "$T/d.json" --json >"$T/out"
     jq -e '.limit_read_bytes_per_s == 1e9 and .limit_flops_per_s == 1e12 and .compute_type == "f32"
