@@ -162,11 +162,14 @@ static int take_event(struct request *r, const struct sse_event *e) {
 
 static int take_events(struct request *r, const char *data, size_t len) {
     struct sse_event e;
-    int rc = 0;
+    int rc;
     sse_feed(&r->sse, data, len);
-    while (!r->closed && (rc = sse_next(&r->sse, &e)) == 1)
+    while ((rc = sse_next(&r->sse, &e)) == 1) {
         if (take_event(r, &e))
             return -1;
+        if (r->closed)
+            return 0;
+    }
     if (rc < 0) {
         say(r, "an event longer than %zu bytes", SSE_MOST);
         r->end = CLIENT_MALFORMED;
