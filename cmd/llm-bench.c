@@ -10,6 +10,7 @@ static const struct verb verbs[] = {
     {"stat", bench_stat, "compare two results, or two commands, honestly"},
     {"device", bench_device, "this machine's limits, as a device profile"},
     {"model", bench_model, "prefill and decode of a model file, beside a peer"},
+    {"null", bench_null, "a server that answers at a given pace, with faults on demand"},
     {0},
 };
 
