@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
     {"device", bench_device, "this machine's limits, as a device profile"},
     {"model", bench_model, "prefill and decode of a model file, beside a peer"},
     {"null", bench_null, "a server that answers at a given pace, with faults on demand"},
+    {"serve", bench_serve, "load on an OpenAI-compatible server"},
     {0},
 };
 
