@@ -2,8 +2,8 @@
  *
  * A call on n rows of width d, each to k of E experts of hidden width h:
  *     operations  2 n k 3 d h, gate and up in the unit of their type, down in that of its own
- *     bytes       the matrices of the experts that are touched, as they are stored + 4 n d read
- *                 + 4 n d written
+ *     bytes       the matrices of the experts that are touched, as they are stored + 8 n d read
+ *                 (x, and out, which is added to) + 4 n d written
  * The rows' experts are drawn once: evenly, or with chances proportional to 1 / (1 + e), as
  * routers that were not balanced prefer some. Each call numbers the experts anew (e + k turn), so
  * that one row meets other experts every time and no cache has them.
@@ -181,8 +181,9 @@ static void experts_work(void *state, const struct runner *by, const struct test
     out->ops[unit_of(s->down)] += 2 * pairs * mat;
     double expert = (double)(x->gate[by->layout].w->mat_bytes + x->up[by->layout].w->mat_bytes +
                              x->down[by->layout].w->mat_bytes);
-    out->bytes = x->touched * expert + 8 * (double)rows * (double)s->cols;
-    out->set = x->room->ring_bytes ? s->experts * expert : out->bytes;
+    out->written = 4 * (double)rows * (double)s->cols;
+    out->read = x->touched * expert + 2 * out->written;
+    out->set = x->room->ring_bytes ? s->experts * expert : out->read;
 }
 
 static struct result experts_result(void *state, const struct test *t, int rows) {

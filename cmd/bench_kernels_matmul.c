@@ -146,8 +146,9 @@ static void matmul_work(void *state, const struct runner *by, const struct test 
     (void)t;
     enum unit unit = by->k || m->blas_bf16 ? unit_of(m->s->type) : UNIT_F32;
     out->ops[unit] = 2 * n * (double)m->s->rows * (double)m->s->cols;
-    out->bytes = (double)ring->w->mat_bytes + 4 * n * (double)(m->s->cols + m->s->rows);
-    out->set = m->room->ring_bytes ? 0 : out->bytes;
+    out->read = (double)ring->w->mat_bytes + 4 * n * (double)m->s->cols;
+    out->written = 4 * n * (double)m->s->rows;
+    out->set = m->room->ring_bytes ? 0 : out->read + out->written;
 }
 
 static struct result matmul_result(void *state, const struct test *t, int rows) {
@@ -214,8 +215,9 @@ static void embed_work(void *state, const struct runner *by, const struct test *
     double n = rows;
     (void)t;
     out->ops[UNIT_F32] = n * (double)m->s->cols;
-    out->bytes = n * ((double)kern_row_bytes(m->s->type, m->s->cols) + 4 * (double)m->s->cols);
-    out->set = m->room->ring_bytes ? (double)m->ring[by->layout].bytes : out->bytes;
+    out->read = n * (double)kern_row_bytes(m->s->type, m->s->cols);
+    out->written = 4 * n * (double)m->s->cols;
+    out->set = m->room->ring_bytes ? (double)m->ring[by->layout].bytes : out->read + out->written;
 }
 
 static struct result embed_result(void *state, const struct test *t, int rows) {

@@ -170,8 +170,12 @@ int64_t plan_vocab(const struct plan *p) {
 void plan_rows(const struct plan *p, struct subject *s, const int *usual, int count) {
     for (int i = 0; i < (p->ns ? p->ns : count); i++) {
         int n = p->ns ? p->n[i] : usual[i];
-        if (p->ns || !p->quick || n == 1 || i == count - 1)
-            s->test[s->tests++] = (struct test){.n = n};
+        if (p->quick && !p->ns) {       /* the first and the last */
+            if (i && i < count - 1)
+                continue;
+            n = n < QUICK_ROWS ? n : QUICK_ROWS;
+        }
+        s->test[s->tests++] = (struct test){.n = n};
     }
 }
 

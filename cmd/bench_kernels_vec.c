@@ -1,19 +1,19 @@
 /* bench_kernels_vec.c - the small operations: norms, activations, rotary embedding, router, sums
  *
  * Of a call on n rows of width d the table below counts operations and bytes an element: a
- * function such as exp, tanh or sqrt counts one; bytes are read once and written once, as floats.
- * What a row has once (its square root, its logarithm) does not count.
+ * function such as exp or tanh counts one; bytes are those of floats. What a row has once (its
+ * square root, its logarithm, rope's angles for all heads) does not count.
  *
- *     rms_norm      x^2 and its sum, times the root, times the weight: 4; x, y: 8 bytes
- *     rope          a rotation of two elements is 4 products and 2 sums: 3; x read and written,
- *                   one angle (cosine or sine) for each element of a row, all heads share it: 8
- *     rope_angles   of a pair: position times frequency, cosine, sine, two products: 2.5; 4 bytes
- *     glu           exp(-g), 1 +, g /, times up, the sign: 5; gate, up, out: 12
- *     add           a multiply-add: 2; y read and written, x: 12
- *     gate_rows     1; x read and written: 8
- *     softcap       x / cap, tanh, times cap: 3; x read and written: 8
- *     route         softmax (difference, exp, sum, quotient) and one comparison: 5; logits: 4
- *     logsumexp     maximum, difference, exp, sum: 4; x: 4
+ *                   operations                                            read  written
+ *     rms_norm      x^2 and its sum, times the root, times the weight   4    4     4
+ *     rope          a rotation of two: 4 products, 2 sums               3    4     4
+ *     rope_angles   of two: angle, cosine, sine, 2 products             2.5  0     4
+ *     glu           -g, exp, 1 +, g /, times up                         5    8     4
+ *     add           a multiply-add                                      2    8     4
+ *     gate_rows     a product                                           1    4     4
+ *     softcap       x / cap, tanh, times cap                            3    4     4
+ *     route         x - max, exp, sum, quotient, one comparison         5    4     0
+ *     logsumexp     maximum, x - max, exp, sum                          4    4     0
  *
  * Operands are where the operation before would have left them: in caches, if these hold them.
  */
@@ -179,20 +179,21 @@ enum width { OF_MODEL, OF_VOCAB, OF_HEADS, OF_HEAD, OF_ROUTER };
 enum where { IN_X, IN_Y, IN_SUMS, IN_CHOSEN };
 
 static const struct counts {
-    double ops, bytes;          /* an element */
+    double ops, read, written;  /* an element */
+    double set;                 /* bytes that an element takes up: less where it is replaced */
     enum width width;
     enum where result;
     int most;                   /* rows of the usual large call */
 } counts[] = {
-    {4, 8, OF_MODEL, IN_Y, 512},
-    {3, 8, OF_HEADS, IN_X, 512},
-    {2.5, 4, OF_HEAD, IN_Y, 512},
-    {5, 12, OF_MODEL, IN_Y, 512},
-    {2, 12, OF_MODEL, IN_Y, 512},
-    {1, 8, OF_MODEL, IN_X, 512},
-    {3, 8, OF_VOCAB, IN_X, 32},
-    {5, 4, OF_ROUTER, IN_CHOSEN, 512},
-    {4, 4, OF_VOCAB, IN_SUMS, 32},
+    {4, 4, 4, 8, OF_MODEL, IN_Y, 512},
+    {3, 4, 4, 4, OF_HEADS, IN_X, 512},
+    {2.5, 0, 4, 4, OF_HEAD, IN_Y, 512},
+    {5, 8, 4, 12, OF_MODEL, IN_Y, 512},
+    {2, 8, 4, 8, OF_MODEL, IN_Y, 512},
+    {1, 4, 4, 4, OF_MODEL, IN_X, 512},
+    {3, 4, 4, 4, OF_VOCAB, IN_X, 32},
+    {5, 4, 0, 4, OF_ROUTER, IN_CHOSEN, 512},
+    {4, 4, 0, 4, OF_VOCAB, IN_SUMS, 32},
 };
 
 static const struct counts *counts_of(const struct subject *s) {
@@ -202,11 +203,14 @@ static const struct counts *counts_of(const struct subject *s) {
 static void small_work(void *state, const struct runner *by, const struct test *t, int rows,
                        struct work *out) {
     const struct small *v = state;
+    const struct counts *c = counts_of(v->s);
     double elements = (double)rows * (double)v->s->cols;
     (void)by;
     (void)t;
-    out->ops[UNIT_F32] = elements * counts_of(v->s)->ops;
-    out->bytes = out->set = elements * counts_of(v->s)->bytes;
+    out->ops[UNIT_F32] = elements * c->ops;
+    out->read = elements * c->read;
+    out->written = elements * c->written;
+    out->set = elements * c->set;
 }
 
 static struct result small_result(void *state, const struct test *t, int rows) {

@@ -7,11 +7,21 @@
 #define BLAS_H
 
 #include <cblas.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 
+/* bf16 inputs, float sums; few builds of OpenBLAS have it, and few headers declare it. */
+typedef void blas_sbgemm(enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE transa,
+                         enum CBLAS_TRANSPOSE transb, int m, int n, int k, float alpha,
+                         const uint16_t *a, int lda, const uint16_t *b, int ldb, float beta,
+                         float *c, int ldc);
+
+/* May be called by several threads at once. */
 struct blas {
-    __typeof__(cblas_sgemm) *sgemm;     /* may be called by several threads at once */
+    __typeof__(cblas_sgemm) *sgemm;
+    __typeof__(cblas_sgemv) *sgemv;
+    blas_sbgemm *sbgemm;                /* NULL: this build lacks it */
 };
 
 /* The same each time. To be called before other threads read the environment. NULL with err when
