@@ -6,12 +6,13 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
-    {"score", bench_score, "right answers for the tokens, joules and money they cost"},
-    {"stat", bench_stat, "compare two results, or two commands, honestly"},
     {"device", bench_device, "this machine's limits, as a device profile"},
-    {"model", bench_model, "prefill and decode of a model file, beside a peer"},
+    {"kernels", bench_kernels, "every kernel variant: GFLOP/s, GB/s, share of the limit"},
+    {"model", bench_model, "prefill and decode of a model file, beside a peer in turn"},
+    {"serve", bench_serve, "load on an OpenAI-compatible server: TTFT, TPOT, goodput"},
     {"null", bench_null, "a server that answers at a given pace, with faults on demand"},
-    {"serve", bench_serve, "load on an OpenAI-compatible server"},
+    {"score", bench_score, "right answers for the tokens, joules and money they cost"},
+    {"stat", bench_stat, "two results, or two commands in turn, compared"},
     {0},
 };
 
