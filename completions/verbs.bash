@@ -31,12 +31,12 @@ _llmutils_words() {
         provider:--by) echo session ;;
         semantic:--policy) echo lru fifo ;;
         *:--device) echo h100-sxm h200 a100-80g mi300x rtx-4090 cpu ;;
-        stat:--format) echo table tsv csv jsonl md sql junit github-action-benchmark ;;
+        stat:--format) echo table tsv csv jsonl md sql junit github ;;
         device:--format) echo profile table tsv csv jsonl md sql ;;
         *:--format) echo table tsv csv jsonl md sql ;;
         score:--grade) echo exact numeric regex choice ;;
         score:--by) echo topic ;;
-        serve:--arrival) echo poisson gamma uniform ;;
+        serve:--arrival) echo poisson gamma:2 uniform ;;
         serve:--api) echo chat completions ;;
         null:--usage) echo every last none ;;
     esac
@@ -61,11 +61,11 @@ _llmutils() {
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         fi
     elif [[ $cur == -* ]]; then
-        words=$(_llmutils_help | grep -oE -- '^  (-[a-zA-Z], +)?(--[a-z-]+)?' |
-            grep -oE -- '--?[a-zA-Z-]+')
+        words=$(_llmutils_help | grep -oE -- '^  (-[a-zA-Z], +)?(--[a-z0-9-]+)?' |
+            grep -oE -- '--?[a-zA-Z0-9-]+')
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     elif [[ $prev != -* ]] ||
-        ! _llmutils_help | grep -E -- "^  (-[a-zA-Z], +)?${prev}(, --[a-z-]+)? [A-Z]" |
+        ! _llmutils_help | grep -E -- "^  (-[a-zA-Z], +)?${prev}(, --[a-z0-9-]+)? [A-Z]" |
             grep -qvE ' (FILE|SHAPE|MODEL|PROFILE) '; then
         # An input, or an option's file; no guess at other values.
         compopt -o filenames 2>/dev/null

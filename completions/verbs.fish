@@ -15,14 +15,14 @@ function __llmutils_help
 end
 
 function __llmutils_options
-    __llmutils_help | string replace -rf '^  (?:-[a-zA-Z], +)?(--[a-z-]+)(?: [A-Z]\S*)?(?: +(.*))?$' '$1\t$2'
+    __llmutils_help | string replace -rf '^  (?:-[a-zA-Z], +)?(--[a-z0-9-]+)(?: [A-Z]\S*|\[=[A-Z]+\])?(?: +(.*))?$' '$1\t$2'
 end
 
 # After an option whose value is no file?
 function __llmutils_value
     set -l previous (commandline -opc)[-1]
     string match -q -- '-*' $previous
-    and __llmutils_help | string match -r -- "^  (?:-[a-zA-Z], +)?$previous(?:, --[a-z-]+)? [A-Z]\S*" |
+    and __llmutils_help | string match -r -- "^  (?:-[a-zA-Z], +)?$previous(?:, --[a-z0-9-]+)? [A-Z]\S*" |
         string match -qvr ' (FILE|SHAPE|MODEL|PROFILE|DEVICE)$'
     or contains -- $previous --renew --by
 end
@@ -67,11 +67,11 @@ __llmutils_takes llm-cache '--place provider' 'turns spread double'
 __llmutils_takes llm-cache '--by provider' session
 __llmutils_takes llm-cache '--policy semantic' 'lru fifo'
 __llmutils_takes llm-bench '--format' 'table tsv csv jsonl md sql'
-__llmutils_takes llm-bench '--format stat' 'junit github-action-benchmark'
+__llmutils_takes llm-bench '--format stat' 'junit github'
 __llmutils_takes llm-bench '--format device' profile
 __llmutils_takes llm-bench '--kv-type model' 'f16 f32 q8_0'
 __llmutils_takes llm-bench '--grade score' 'exact numeric regex choice'
 __llmutils_takes llm-bench '--by score' topic
-__llmutils_takes llm-bench '--arrival serve' 'poisson gamma uniform'
+__llmutils_takes llm-bench '--arrival serve' 'poisson gamma:2 uniform'
 __llmutils_takes llm-bench '--api serve' 'chat completions'
 __llmutils_takes llm-bench '--usage null' 'every last none'

@@ -3,24 +3,28 @@
 
 bats_require_minimum_version 1.5.0
 
-setup_file() { export CACHE=${BUILD:-build}/llm-cache; }
+setup_file() {
+    export CACHE=${BUILD:-build}/llm-cache
+    export BENCH=${BUILD:-build}/llm-bench
+}
 
 setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     T=$BATS_TEST_TMPDIR
     mkdir "$T/bin"
-    ln -s "$(realpath "$CACHE")" "$T/bin/llm-cache"
+    ln -s "$(realpath "$CACHE")" "$(realpath "$BENCH")" "$T/bin"
     PATH=$T/bin:$PATH
 }
 
+# verbs PROGRAM
 verbs() {
-    "$CACHE" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'
+    "$1" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'
 }
 
-# Long options of a verb.
+# options PROGRAM VERB: the long ones
 options() {
-    "$CACHE" "$1" --help | grep -E '^ +-' | sed -E 's/  +-/\n-/g' |
-        sed -nE 's/^(-[a-zA-Z], +)?(--[a-z-]+).*/\2/p' | sort -u
+    "$1" "$2" --help | grep -E '^ +-' | sed -E 's/  +-/\n-/g' |
+        sed -nE 's/^(-[a-zA-Z], +)?(--[a-z0-9-]+).*/\2/p' | sort -u
 }
 
 # bash_offers WORD...: what bash offers for the last word, one a line.
@@ -50,13 +54,17 @@ zsh_offers() {
 }
 
 @test "completion: bash offers the verbs first" {
-    diff <(bash_offers llm-cache '') <({ verbs; echo --help; echo --version; } | sort)
+    for program in llm-cache llm-bench; do
+        diff <(bash_offers $program '') <({ verbs $program; echo --help; echo --version; } | sort)
+    done
     [ "$(bash_offers llm-cache sem)" = semantic ]
 }
 
 @test "completion: bash offers every option of every verb, and no other" {
-    for verb in $(verbs); do
-        diff <(bash_offers llm-cache "$verb" --) <(options "$verb")
+    for program in llm-cache llm-bench; do
+        for verb in $(verbs $program); do
+            diff <(bash_offers $program "$verb" --) <(options $program "$verb")
+        done
     done
     bash_offers llm-cache replay - | grep -qx -- -V
     [ "$(bash_offers llm-cache replay --sem)" = --semantics ]
@@ -76,9 +84,11 @@ zsh_offers() {
 
 @test "completion: zsh offers verbs, options, files" {
     command -v zsh >/dev/null || skip "no zsh"
-    diff <(zsh_offers llm-cache '') <(verbs | sort)
-    for verb in $(verbs); do
-        diff <(zsh_offers llm-cache "$verb" -- | grep -- --) <(options "$verb")
+    for program in llm-cache llm-bench; do
+        diff <(zsh_offers $program '') <(verbs $program | sort)
+        for verb in $(verbs $program); do
+            diff <(zsh_offers $program "$verb" -- | grep -- --) <(options $program "$verb")
+        done
     done
     zsh_offers llm-cache replay - | grep -qx -- -V
     [ "$(zsh_offers llm-cache semantic '')" = FILES ]
@@ -90,9 +100,11 @@ zsh_offers() {
 @test "completion: fish offers verbs, options, files" {
     command -v fish >/dev/null || skip "no fish"
     touch "$T/a.npy"
-    diff <(fish_offers "llm-cache ") <(verbs | sort)
-    for verb in $(verbs); do
-        diff <(fish_offers "llm-cache $verb --") <(options "$verb")
+    for program in llm-cache llm-bench; do
+        diff <(fish_offers "$program ") <(verbs $program | sort)
+        for verb in $(verbs $program); do
+            diff <(fish_offers "$program $verb --") <(options $program "$verb")
+        done
     done
     [ "$(fish_offers "llm-cache semantic $T/a")" = "$T/a.npy" ]
     [ "$(fish_offers "llm-cache semantic --labels $T/a")" = "$T/a.npy" ]
@@ -137,26 +149,61 @@ EOF
     done
 }
 
+# An option that takes the word gets as far as something else that is wrong.
+@test "completion: the words for llm-bench are those that it takes" {
+    while read -r verb option more; do
+        [ -n "$(bash_offers llm-bench "$verb" "$option" '')" ]
+        for word in $(bash_offers llm-bench "$verb" "$option" ''); do
+            # shellcheck disable=SC2086 # what else the verb needs
+            run "$BENCH" "$verb" "$option" "$word" $more
+            [[ $output != *"$option: '$word'"* ]] || { echo "$output"; return 1; }
+        done
+    done <<'EOF'
+stat --format /nothing
+device --format --seconds none
+model --format -m /nothing
+model --kv-type -m /nothing
+score --grade -m /nothing /nothing
+score --by -m /nothing /nothing
+serve --api --rate none
+serve --arrival --rate none
+null --usage --port none
+EOF
+    run "$BENCH" stat --format best /nothing
+    [[ $output == *"--format: 'best'"* ]]
+}
+
 @test "completion: the shells offer the same words" {
-    while read -r verb option; do
-        bash_offers llm-cache "$verb" "$option" '' >"$T/words"
+    while read -r program verb option; do
+        bash_offers "$program" "$verb" "$option" '' >"$T/words"
         [ -s "$T/words" ]
         if command -v zsh >/dev/null; then
-            diff <(zsh_offers llm-cache "$verb" "$option" '' | grep -v '^FILES$') "$T/words"
+            diff <(zsh_offers "$program" "$verb" "$option" '' | grep -v '^FILES$') "$T/words"
         fi
         if command -v fish >/dev/null; then
-            diff <(fish_offers "llm-cache $verb $option " | grep -vxFf <(ls -p)) "$T/words"
+            diff <(fish_offers "$program $verb $option " | grep -vxFf <(ls -p)) "$T/words"
         fi
     done <<'EOF'
-replay --policy
-replay --by
-paged --scheme
-tiers --device
-tiers --write
-provider --preset
-provider --renew
-provider --place
-provider --by
-semantic --policy
+llm-cache replay --policy
+llm-cache replay --by
+llm-cache paged --scheme
+llm-cache tiers --device
+llm-cache tiers --write
+llm-cache provider --preset
+llm-cache provider --renew
+llm-cache provider --place
+llm-cache provider --by
+llm-cache semantic --policy
+llm-bench model --kv-type
+llm-bench model --device
+llm-bench model --cpu
+llm-bench stat --format
+llm-bench device --format
+llm-bench score --format
+llm-bench score --grade
+llm-bench score --by
+llm-bench serve --arrival
+llm-bench serve --api
+llm-bench null --usage
 EOF
 }
