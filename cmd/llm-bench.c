@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
     {"model", bench_model, "prefill and decode of a model file, beside a peer in turn"},
     {"serve", bench_serve, "load on an OpenAI-compatible server: TTFT, TPOT, goodput"},
     {"null", bench_null, "a server that answers at a given pace, with faults on demand"},
+    {"fit", bench_fit, "cost against length: a + b n + c n^2, and the exponent"},
     {"score", bench_score, "right answers for the tokens, joules and money they cost"},
     {"stat", bench_stat, "two results, or two commands in turn, compared"},
     {0},
