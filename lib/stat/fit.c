@@ -43,15 +43,18 @@ static void add_point(struct moments *m, const struct points *p, size_t i) {
         if (k < TERMS)
             m->moment[k] += power * p->y[i];
     }
-    if (p->x[i] > 0) {
-        long double lx = logl(x);
-        long double ly = logl((long double)p->y[i]);
-        m->n += 1;
-        m->x += lx;
-        m->y += ly;
-        m->xx += lx * lx;
-        m->xy += lx * ly;
-    }
+}
+
+static void add_logarithms(struct moments *m, const struct points *p, size_t i) {
+    if (!(p->x[i] > 0))
+        return;
+    long double x = logl((long double)p->x[i] / p->longest);
+    long double y = logl((long double)p->y[i]);
+    m->n += 1;
+    m->x += x;
+    m->y += y;
+    m->xx += x * x;
+    m->xy += x * y;
 }
 
 static void add_moments(struct moments *m, const struct moments *more) {
@@ -236,6 +239,7 @@ static void drop_all_lost(struct fit *out, const double *x, const double *y, siz
     drop_lost(&out->a, &out->a_interval, share[0]);
     drop_lost(&out->b, &out->b_interval, share[1]);
     drop_lost(&out->c, &out->c_interval, share[2]);
+    drop_lost(&out->exponent, &out->exponent_interval, 1);
 }
 
 int fit_growth(const double *x, const double *y, size_t n, const uint32_t *group, uint32_t groups,
@@ -260,9 +264,12 @@ int fit_growth(const double *x, const double *y, size_t n, const uint32_t *group
     struct moments *sums = mem_array(parts, sizeof *sums);
     struct moments all = {0};
     for (size_t i = 0; i < n; i++) {
-        add_point(&sums[group ? group[i] : i], &p, i);
-        add_point(&all, &p, i);
+        struct moments *own = &sums[group ? group[i] : i];
+        add_point(own, &p, i);
+        add_logarithms(own, &p, i);
     }
+    for (size_t g = 0; g < parts; g++)
+        add_moments(&all, &sums[g]);
     struct interval interval[VALUES];
     value[EXPONENT] = slope(&all);
     find_intervals(sums, parts, &p, value, opt, interval);
