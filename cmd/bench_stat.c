@@ -271,7 +271,7 @@ static int compare(const struct stat_options *o, const struct stat_side *side, i
         compare_add(&c, side[0].all, side[i].all);
     compare_judge(&c, &o->compare);
     stat_print_comparison(o, side, n, &c);
-    stat_say_comparison(o, side, n, &c);
+    stat_say_comparison(o, side, &c);
     int status = status_of(o, &c);
     comparisons_free(&c);
     return status;
@@ -281,13 +281,14 @@ int bench_stat(int argc, char **argv) {
     struct stat_options o = {.compare = {.level = 0.95}, .warmup = 1, .argc = argc, .argv = argv};
     struct stat_side side[STAT_SIDES] = {{.label = NULL}};
     int status = EXIT_DONE;
-    int n = parse(&o, argc, argv, side);
-    if (n) {
+    int commands = parse(&o, argc, argv, side);
+    int n = commands ? commands : name_files(argc, argv, side);
+    if (n == 1 && o.format == STAT_JUNIT)
+        usage_die("--format: junit needs something to compare with");
+    if (commands)
         stat_run(&o, side, n);
-    } else {
-        n = name_files(argc, argv, side);
+    else
         read_files(side, n);
-    }
     filter_all(&o, side, n);
     if (n == 1) {
         stat_print_summary(&o, &side[0]);

@@ -60,7 +60,7 @@ void stat_print_comparison(const struct stat_options *o, const struct stat_side 
 int stat_fails(const struct stat_options *o, const struct comparison *c);
 
 void stat_say_summary(const struct stat_options *o, const struct stat_side *side);
-void stat_say_comparison(const struct stat_options *o, const struct stat_side *side, int n,
+void stat_say_comparison(const struct stat_options *o, const struct stat_side *side,
                          const struct comparisons *c);
 
 #endif

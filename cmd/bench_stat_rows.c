@@ -7,8 +7,6 @@
 #include "lib/format/jsonw.h"
 #include "lib/stat/interval.h"
 
-#define MEAN_NAME "geomean, %s is better"
-
 int stat_fails(const struct stat_options *o, const struct comparison *c) {
     switch (c->verdict) {
     case COMPARE_WORSE:
@@ -61,6 +59,7 @@ static void summary_rows(const struct stat_options *o, const struct stat_side *s
         {"noise", FIELD_TEXT, 1}};
     struct rows rows;
     rows_open(&rows, own, (int)(sizeof own / sizeof *own), &o->common, o->argc, o->argv);
+    table_set_name(rows.fields.table, "llm_bench_stat_summary");    /* its columns are others */
     if (!side->command && strcmp(side->label, "-"))
         rows_file(&rows, side->label);
     for (size_t i = 0; i < side->all->n; i++)
@@ -92,28 +91,39 @@ static void comparison_row(struct rows *rows, const struct stat_side *side,
     free(base_noise);
 }
 
-static const char *way_name(int better) {
-    return better == SERIES_HIGHER ? "higher" : "lower";
-}
-
-/* Over all series of a pair and direction, where there are several. */
+/* Over all series of a pair and unit, where there are several. */
 static void mean_row(struct rows *rows, const struct stat_options *o,
                      const struct stat_side *side, const struct comparisons *c, int pair,
-                     int better) {
-    struct compare_mean m = compare_geomean(c, pair, better, o->compare.level);
-    char name[64];
-    if (m.n < 2)
-        return;
-    snprintf(name, sizeof name, MEAN_NAME, way_name(better));
+                     const struct series *like) {
+    struct compare_mean m = compare_geomean(c, pair, like->unit, o->compare.level);
     const double value[] = {NAN, NAN, NAN};
     const struct value own[] = {
-        {.number = NAN}, {.number = NAN}, {.number = NAN}, {.number = m.ratio},
+        {.number = NAN}, {.number = NAN}, {.number = NAN}, {.number = m.mean},
         {.number = m.interval.low}, {.number = m.interval.high}, {.number = NAN}, {.number = NAN},
         {.text = NULL}, {.text = side[pair + 1].label}, {.text = side[0].label},
         {.number = NAN}, {.number = NAN}, {.text = NULL}, {.text = NULL},
         {.count = (int64_t)m.n}};
-    rows_row(rows, &(struct measure){.name = name, .unit = "", .better = better, .value = value},
-             own);
+    char *name = mem_printf("geomean %s", like->unit);
+    if (m.n > 1)
+        rows_row(rows, &(struct measure){.name = name, .unit = "", .better = like->better,
+                                         .sample = m.ratio, .n = m.n, .value = value}, own);
+    free(name);
+    free(m.ratio);
+}
+
+/* One for each unit, at its first series. What a process takes is not one thing measured often. */
+static void mean_rows(struct rows *rows, const struct stat_options *o,
+                      const struct stat_side *side, const struct comparisons *c) {
+    if (side[0].command && !o->metric)
+        return;
+    for (size_t i = 0; i < c->n; i++) {
+        size_t k = 0;
+        while (k < i && (c->c[k].pair != c->c[i].pair ||
+                         strcmp(either(&c->c[k])->unit, either(&c->c[i])->unit)))
+            k++;
+        if (k == i)
+            mean_row(rows, o, side, c, c->c[i].pair, either(&c->c[i]));
+    }
 }
 
 static void comparison_rows(const struct stat_options *o, const struct stat_side *side, int n,
@@ -132,10 +142,7 @@ static void comparison_rows(const struct stat_options *o, const struct stat_side
             rows_file(&rows, side[i].label);
     for (size_t i = 0; i < c->n; i++)
         comparison_row(&rows, side, &c->c[i]);
-    for (int pair = 0; pair < c->pairs; pair++) {
-        mean_row(&rows, o, side, c, pair, SERIES_HIGHER);
-        mean_row(&rows, o, side, c, pair, SERIES_LOWER);
-    }
+    mean_rows(&rows, o, side, c);
     rows_close(&rows);
 }
 
@@ -218,6 +225,7 @@ static void print_junit(const struct stat_options *o, const struct stat_side *si
  * chooses it. */
 static void add_github(struct buf *b, const struct series *s, double median,
                        struct interval i, const char *verdict) {
+    static const char *const ways[] = {"unknown", "higher", "lower"};
     char range[64];
     struct buf extra = {0};
     if (isnan(median))
@@ -230,8 +238,7 @@ static void add_github(struct buf *b, const struct series *s, double median,
         snprintf(range, sizeof range, "%.6g to %.6g", i.low, i.high);
         jsonw_str(b, "range", range);
     }
-    buf_printf(&extra, "better: %s\nn: %zu", s->better == SERIES_UNKNOWN ? "unknown"
-                                                                        : way_name(s->better), s->n);
+    buf_printf(&extra, "better: %s\nn: %zu", ways[s->better], s->n);
     if (verdict)
         buf_printf(&extra, "\nverdict: %s", verdict);
     if (*s->origin)
@@ -272,8 +279,6 @@ static void print_github(const struct stat_options *o, const struct stat_side *s
 
 void stat_print_summary(const struct stat_options *o, const struct stat_side *side) {
     struct buf b = {0};
-    if (o->format == STAT_JUNIT)
-        usage_die("--format: junit needs something to compare with");
     if (o->format == STAT_TABLE) {
         summary_rows(o, side);
         return;

@@ -103,17 +103,17 @@ static void say_verdict(const struct stat_side *side, const struct comparison *c
              c->head->name, 100 * c->spread, 100 * fabs(c->ratio.shift - 1));
 }
 
-/* "12 series: 1 worse, 2 better, 9 no difference" */
-static void say_count(const struct comparisons *c) {
+/* "head.jsonl against base.jsonl: 1 worse, 2 better, 9 no difference" */
+static void say_count(const struct stat_side *side, const struct comparisons *c, int pair) {
     struct buf b = {0};
     for (int v = 0; v <= COMPARE_ONLY_HEAD; v++) {
         size_t n = 0;
         for (size_t i = 0; i < c->n; i++)
-            n += c->c[i].verdict == v;
+            n += c->c[i].pair == pair && c->c[i].verdict == v;
         if (n)
             buf_printf(&b, "%s%zu %s", b.len ? ", " : "", n, compare_verdict_name(v));
     }
-    warn("%zu series: %s", c->n, b.data ? b.data : "nothing");
+    warn("%s against %s: %s", side[pair + 1].label, side[0].label, b.data ? b.data : "nothing");
     buf_free(&b);
 }
 
@@ -129,14 +129,14 @@ static void say_noises(const struct stat_options *o, const struct stat_side *sid
     }
 }
 
-void stat_say_comparison(const struct stat_options *o, const struct stat_side *side, int n,
+void stat_say_comparison(const struct stat_options *o, const struct stat_side *side,
                          const struct comparisons *c) {
-    (void)n;
     if (o->common.quiet)
         return;
     say_origins(side, c);
     say_noises(o, side, c);
     for (size_t i = 0; i < c->n; i++)
         say_verdict(side, &c->c[i]);
-    say_count(c);
+    for (int pair = 0; pair < c->pairs; pair++)
+        say_count(side, c, pair);
 }

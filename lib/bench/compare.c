@@ -28,8 +28,8 @@ const char *compare_noise_name(int bit) {
 
 /* Tukey's outer fence: a normal law puts 2 in a million beyond. */
 #define FENCE 3.0
-/* A first sample less than this off the median is no warm-up, however tight the others are. */
-#define WARMUP_LEAST 0.02
+/* Samples less than this share of the median off the others do no harm, however tight these are. */
+#define LEAST_OFF 0.02
 /* Chance to see drift or dependence in samples that have none. */
 #define ALARM 0.001
 /* Distance of two groups' means in units of their common deviation. Of 12 or more samples of one
@@ -54,7 +54,7 @@ static int has_warmup(const double *x, size_t n, int better) {
     double low = order_quantile(rest, n - 1, 0.25);
     double high = order_quantile(rest, n - 1, 0.75);
     double median = order_quantile(rest, n - 1, 0.5);
-    double room = fmax(FENCE * (high - low), WARMUP_LEAST * fabs(median));
+    double room = fmax(FENCE * (high - low), LEAST_OFF * fabs(median));
     free(rest);
     int above = x[0] > high + room;
     int below = x[0] < low - room;
@@ -66,7 +66,7 @@ static int has_outliers(const double *sorted, size_t n) {
         return 0;
     double low = order_quantile(sorted, n, 0.25);
     double high = order_quantile(sorted, n, 0.75);
-    double room = FENCE * (high - low);
+    double room = fmax(FENCE * (high - low), LEAST_OFF * fabs(order_quantile(sorted, n, 0.5)));
     size_t out = 0;
     for (size_t i = 0; i < n; i++)
         out += sorted[i] < low - room || sorted[i] > high + room;
@@ -100,7 +100,8 @@ static int has_modes(const double *sorted, size_t n) {
             apart = right / nr - left / nl;
         }
     }
-    return apart > MODES_APART * sqrt(least / (double)(n - 2));
+    return apart > MODES_APART * sqrt(least / (double)(n - 2)) &&
+           apart > LEAST_OFF * fabs(middle);
 }
 
 static int compare_index(const void *a, const void *b, void *x) {
@@ -244,7 +245,7 @@ static struct rank_test test_scaled(const struct comparison *c, double scale) {
 
 /* Is there a difference beyond the margin? The test is that of head against base moved to the
  * nearer edge of the margin; an estimate inside the margin says nothing for it. Without ratios
- * (samples of 0) any difference counts. */
+ * (a median of 0) any difference counts. */
 static void test(struct comparison *c, double margin) {
     double r = c->ratio.shift;
     double edge = 1;
@@ -257,6 +258,19 @@ static void test(struct comparison *c, double margin) {
         return;
     }
     c->p = test_scaled(c, edge).p;
+}
+
+/* Where a sample is 0 there are no ratios: the difference, in parts of base's median. */
+static struct rank_shift ratio_of(const struct comparison *c, double level) {
+    const struct series *b = c->base, *h = c->head;
+    struct rank_shift r = rank_ratio(h->x, h->n, b->x, b->n, level);
+    if (!isnan(r.shift) || !(c->base_median > 0))
+        return r;
+    r = rank_shift(h->x, h->n, b->x, b->n, level);
+    r.shift = 1 + r.shift / c->base_median;
+    r.interval.low = 1 + r.interval.low / c->base_median;
+    r.interval.high = 1 + r.interval.high / c->base_median;
+    return r;
 }
 
 static void measure(struct comparison *c, const struct compare_options *opt) {
@@ -276,7 +290,7 @@ static void measure(struct comparison *c, const struct compare_options *opt) {
     }
     if (!nb || !nh)
         return;
-    c->ratio = rank_ratio(c->head->x, nh, c->base->x, nb, opt->level);
+    c->ratio = ratio_of(c, opt->level);
     test(c, opt->margin);
 }
 
@@ -382,22 +396,24 @@ void compare_judge(struct comparisons *all, const struct compare_options *opt) {
 
 /* ---- over all series ---------------------------------------------------------------------- */
 
-struct compare_mean compare_geomean(const struct comparisons *c, int pair, int better,
+static int is_in(const struct comparison *c, int pair, const char *unit) {
+    const struct series *s = c->head ? c->head : c->base;
+    return c->pair == pair && !strcmp(s->unit, unit) && c->ratio.shift > 0;
+}
+
+struct compare_mean compare_geomean(const struct comparisons *c, int pair, const char *unit,
                                     double level) {
-    struct compare_mean m = {.ratio = NAN, .interval = {NAN, NAN}};
-    double *x = mem_array(c->n + 1, sizeof *x);
+    struct compare_mean m = {.interval = {NAN, NAN}, .mean = NAN};
     double sum = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        const struct comparison *one = &c->c[i];
-        if (one->pair != pair || direction(one) != better || !(one->ratio.shift > 0))
-            continue;
-        x[m.n++] = one->ratio.shift;
-        sum += log(one->ratio.shift);
-    }
+    m.ratio = mem_array(c->n + 1, sizeof *m.ratio);
+    for (size_t i = 0; i < c->n; i++)
+        if (is_in(&c->c[i], pair, unit))
+            m.ratio[m.n++] = c->c[i].ratio.shift;
+    for (size_t i = 0; i < m.n; i++)
+        sum += log(m.ratio[i]);
     if (m.n)
-        m.ratio = exp(sum / (double)m.n);
+        m.mean = exp(sum / (double)m.n);
     if (m.n > 1)
-        m.interval = boot_geomean(x, m.n, &(struct boot){.level = level, .seed = 1});
-    free(x);
+        m.interval = boot_geomean(m.ratio, m.n, &(struct boot){.level = level, .seed = 1});
     return m;
 }

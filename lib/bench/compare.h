@@ -54,7 +54,8 @@ struct comparison {
     int pair;                           /* which call of compare_add, 0 for the first */
     double base_median, head_median;    /* NAN where there are no samples */
     struct interval base_interval, head_interval;
-    struct rank_shift ratio;            /* head / base; NAN where a sample is not above 0 */
+    struct rank_shift ratio;            /* head / base; where a sample is not above 0, 1 + their
+                                         * difference / base_median; NAN when that is not either */
     double p;                           /* that there is no difference beyond the margin */
     double p_adjusted;
     int verdict;                        /* enum compare_verdict */
@@ -80,12 +81,13 @@ unsigned compare_noise(const double *x, size_t n, int better);
 double compare_spread(const double *x, size_t n);
 
 struct compare_mean {
-    size_t n;                   /* ratios it is made of */
-    double ratio;
+    double *ratio;              /* [n] head / base of each series; the caller frees */
+    size_t n;
+    double mean;                /* geometric; NAN for none */
     struct interval interval;   /* over the series, as if others like them had been measured */
 };
-/* Geometric mean of head / base over the series of one pair and direction. */
-struct compare_mean compare_geomean(const struct comparisons *c, int pair, int better,
+/* Over the series of one pair and unit. */
+struct compare_mean compare_geomean(const struct comparisons *c, int pair, const char *unit,
                                     double level);
 
 #endif

@@ -309,7 +309,7 @@ static int json_error(const struct series_builder *b, const struct json *j, int6
     size_t n = strcspn(j->at, "\r\n");
     snprintf(found, sizeof found, "%.*s", n < 20 ? (int)n : 20, j->at);
     return err_set(err, "%s:%lld: byte %td: expected %s, found %s%s%s", b->name, (long long)line,
-                   j->at - start + 1, j->want ? j->want : "JSON", n ? "'" : "the end of the line",
+                   j->at - start + 1, j->want ? j->want : "JSON", n ? "'" : "the end",
                    found, n ? "'" : "");
 }
 
