@@ -367,7 +367,7 @@ static void judge(struct comparison *c, double least_p, double tests,
         c->verdict = COMPARE_NO_DIFFERENCE;
     }
     int open = c->verdict == COMPARE_NOTHING || c->verdict == COMPARE_NO_DIFFERENCE;
-    if (open && c->spread > fabs(c->ratio.shift - 1)) {
+    if (open && c->spread > fmax(LEAST_OFF, fabs(c->ratio.shift - 1))) {
         c->base_noise |= COMPARE_WIDE;
         c->head_noise |= COMPARE_WIDE;
     }
