@@ -15,7 +15,7 @@
 #include "lib/bench/growth.h"
 #include "lib/stat/fit.h"
 
-#define DOTS 12                 /* of a series in a picture: medians of as many ranges */
+#define DOTS 12                 /* of a series in a picture: means of as many ranges */
 #define CURVE 100               /* points of a drawn fit */
 #define LENGTHS_SHOWN 4
 
@@ -172,6 +172,22 @@ static void warn_left(const struct growth *g) {
              (long long)l->mixtures);
 }
 
+/* Says what the files have, where that is not what was asked for. */
+static void warn_nothing(struct growth *const *g, int sets) {
+    struct buf found = {0};
+    for (int k = 0; k < sets; k++)
+        for (size_t i = 0; i < growth_count(g[k]); i++) {
+            const struct growth_points *p = growth_get(g[k], i);
+            buf_printf(&found, "%s%s %s", found.len ? ", " : "", growth_phase_name(p->phase),
+                       growth_cost_name(p->cost));
+        }
+    if (found.len)
+        warn("nothing to fit: --cost and --phase leave nothing of %s", found.data);
+    else
+        warn("nothing to fit: no cost of a known length was measured");
+    buf_free(&found);
+}
+
 static void fit_all(const struct options *o, const struct growth *g, const char *file,
                     struct result **all, size_t *n) {
     for (size_t i = 0; i < growth_count(g); i++) {
@@ -273,11 +289,11 @@ static int by_x(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Dots that stand alone: medians over DOTS ranges with equally many points, with gaps between. */
+/* Dots that stand alone, as gaps lie between: means, which is what a fit follows, over DOTS ranges
+ * with equally many points. */
 static size_t make_dots(const struct result *r, double *x, double *y) {
     const struct growth_points *p = r->points;
     double (*pair)[2] = mem_array(p->n, sizeof *pair);
-    double *part = mem_array(p->n, sizeof *part);
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
         pair[i][0] = p->x[i];
@@ -288,15 +304,17 @@ static size_t make_dots(const struct result *r, double *x, double *y) {
         size_t end = p->n * (d + 1) / DOTS;
         if (end == begin)
             continue;
-        for (size_t i = begin; i < end; i++)
-            part[i - begin] = pair[i][1];
-        x[n] = x[n + 1] = pair[(begin + end) / 2][0];
-        y[n] = order_median(part, end - begin);
+        double sum[2] = {0, 0};
+        for (size_t i = begin; i < end; i++) {
+            sum[0] += pair[i][0];
+            sum[1] += pair[i][1];
+        }
+        x[n] = x[n + 1] = sum[0] / (double)(end - begin);
+        y[n] = sum[1] / (double)(end - begin);
         y[n + 1] = NAN;
         n += 2;
         begin = end;
     }
-    free(part);
     free(pair);
     return n;
 }
@@ -389,8 +407,7 @@ int bench_fit(int argc, char **argv) {
         print_rows(&o, all, n, argc, argv);
         draw(&o, all, n);
     } else if (!n) {
-        warn("nothing to fit: no cost of a known length in %s", files > 1 ? "these files"
-                                                                         : input_name(path[0]));
+        warn_nothing(g, sets);
     }
     for (int i = 0; i < sets; i++)
         growth_free(g[i]);
