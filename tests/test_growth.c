@@ -262,6 +262,22 @@ static void groups(void) {
     }
 }
 
+/* More than a thousand requests: neighbours are joined, each group has some. */
+static void many_groups(void) {
+    struct buf b = {0};
+    for (int i = 0; i < 2500; i++)
+        buf_printf(&b, "%d 1\n", i);
+    struct growth *g = read_good(b.data);
+    const struct growth_points *p = find(g, GROWTH_DATA, GROWTH_Y);
+    CHECK_INT(p->groups, 1000);
+    CHECK_INT(p->group[0], 0);
+    CHECK_INT(p->group[p->n - 1], 999);
+    for (size_t i = 1; i < p->n; i++)
+        CHECK(p->group[i] - p->group[i - 1] <= 1);
+    growth_free(g);
+    buf_free(&b);
+}
+
 /* Requests of two files, and of two runs in one file, are different ones though both begin at 0. */
 static void runs_are_apart(void) {
     static const char text[] =
@@ -294,6 +310,7 @@ int main(void) {
     RUN(bad_files);
     RUN(hostile_lines);
     RUN(groups);
+    RUN(many_groups);
     RUN(runs_are_apart);
     scratch_remove();
     return check_done();

@@ -10,6 +10,7 @@
 #include "lib/format/zio.h"
 
 #define GROUPS_WANTED 40        /* of a phase; fewer leave wide intervals */
+#define GROUPS_MOST 1000        /* more only take time */
 #define COLUMNS_MOST 256        /* of a table */
 #define SHOWN 24                /* bytes of a bad line in a message */
 
@@ -210,19 +211,23 @@ int growth_read(struct growth *g, const char *path, struct err *err) {
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
-/* Numbers the units that have points from 0, and counts the points of each. */
+/* Cuts the units that have points into pieces when they are few, joins neighbours when they are
+ * many, and numbers the groups from 0. */
 static void set_groups(struct growth_points *p, uint32_t units) {
     struct unit {
         uint32_t points, seen, first;
     } *unit = mem_array(units ? units : 1, sizeof *unit);
-    uint32_t used = 0;
+    uint64_t used = 0;
     for (size_t i = 0; i < p->n; i++)
         used += !unit[p->group[i]].points++;
-    uint32_t pieces = used < GROUPS_WANTED && used ? (GROUPS_WANTED + used - 1) / used : 1;
+    uint64_t pieces = used && used < GROUPS_WANTED ? (GROUPS_WANTED + used - 1) / used : 1;
+    uint64_t joined = used > GROUPS_MOST ? used : 0;
+    uint64_t number = 0;
     for (uint32_t u = 0; u < units; u++) {
-        unit[u].first = p->groups;
-        p->groups += unit[u].points < pieces ? unit[u].points : pieces;
+        unit[u].first = (uint32_t)(joined ? number * GROUPS_MOST / joined : number);
+        number += unit[u].points < pieces ? unit[u].points : pieces;
     }
+    p->groups = (uint32_t)(joined ? GROUPS_MOST : number);
     for (size_t i = 0; i < p->n; i++) {
         struct unit *u = &unit[p->group[i]];
         uint64_t cuts = u->points < pieces ? u->points : pieces;

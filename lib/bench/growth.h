@@ -61,7 +61,7 @@ struct growth *growth_new(void);
 int growth_read(struct growth *g, const char *path, struct err *err);
 /* Sets the groups, once after the last file: requests; but when there are few, each is cut into
  * runs of consecutive tokens, some 40 groups together, as what disturbs a measurement lasts longer
- * than a token. */
+ * than a token; and of more than 1000, neighbours are one group. */
 void growth_finish(struct growth *g);
 size_t growth_count(const struct growth *g);
 /* Those that have points, ordered by phase and cost. Borrowed until growth_free. */

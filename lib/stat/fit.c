@@ -57,16 +57,17 @@ static void add_logarithms(struct moments *m, const struct points *p, size_t i) 
     m->xy += x * y;
 }
 
-static void add_moments(struct moments *m, const struct moments *more) {
+/* Adds `times` times more: 1, or -1 to take it away. */
+static void add_moments(struct moments *m, const struct moments *more, int times) {
     for (int k = 0; k < 2 * TERMS - 1; k++)
-        m->power[k] += more->power[k];
+        m->power[k] += times * more->power[k];
     for (int k = 0; k < TERMS; k++)
-        m->moment[k] += more->moment[k];
-    m->n += more->n;
-    m->x += more->x;
-    m->y += more->y;
-    m->xx += more->xx;
-    m->xy += more->xy;
+        m->moment[k] += times * more->moment[k];
+    m->n += times * more->n;
+    m->x += times * more->x;
+    m->y += times * more->y;
+    m->xx += times * more->xx;
+    m->xy += times * more->xy;
 }
 
 /* The coefficients in unscaled x; 0, or -1 when the lengths do not tell the terms apart. By
@@ -176,16 +177,16 @@ static int draw(struct rng *rng, const struct moments *group, size_t groups,
     for (int attempt = 0; attempt < REDRAWS; attempt++) {
         struct moments m = {0};
         for (size_t i = 0; i < groups; i++)
-            add_moments(&m, &group[rng_below(rng, groups)]);
+            add_moments(&m, &group[rng_below(rng, groups)], 1);
         if (!all_values(&m, p, out))
             return 0;
     }
     return -1;
 }
 
-static void find_intervals(const struct moments *group, size_t groups, const struct points *p,
-                           const double estimate[VALUES], const struct boot *opt,
-                           struct interval out[VALUES]) {
+static void find_intervals(const struct moments *group, size_t groups, const struct moments *all,
+                           const struct points *p, const double estimate[VALUES],
+                           const struct boot *opt, struct interval out[VALUES]) {
     struct boot b = opt ? *opt : (struct boot){0};
     double *theta[VALUES];
     double *without[VALUES];
@@ -199,10 +200,8 @@ static void find_intervals(const struct moments *group, size_t groups, const str
         without[v] = mem_array(groups, sizeof *without[v]);
     }
     for (size_t out_of = 0; good && out_of < groups; out_of++) {
-        struct moments m = {0};
-        for (size_t i = 0; i < groups; i++)
-            if (i != out_of)
-                add_moments(&m, &group[i]);
+        struct moments m = *all;
+        add_moments(&m, &group[out_of], -1);
         good = !all_values(&m, p, value);
         for (int v = 0; v < VALUES; v++)
             without[v][out_of] = value[v];
@@ -269,10 +268,10 @@ int fit_growth(const double *x, const double *y, size_t n, const uint32_t *group
         add_logarithms(own, &p, i);
     }
     for (size_t g = 0; g < parts; g++)
-        add_moments(&all, &sums[g]);
+        add_moments(&all, &sums[g], 1);
     struct interval interval[VALUES];
     value[EXPONENT] = slope(&all);
-    find_intervals(sums, parts, &p, value, opt, interval);
+    find_intervals(sums, parts, &all, &p, value, opt, interval);
     out->a = value[0];
     out->b = value[1];
     out->c = value[2];
