@@ -92,14 +92,16 @@ cell() {
 }
 
 @test "stat: says when the sides were not measured in the same place" {
-    row() { printf '{"name":"a","unit":"ms","samples":[1,2,3,4,5,6],"host_cpu":"%s","args":"%s"}\n' "$@"; }
+    row() {
+        printf '{"name":"a","unit":"ms","samples":[1,2,3,4,5,6],"host_cpu":"%s","args":"%s"}\n' "$@"
+    }
     row Zen 'bench -t 2' >"$T/base"
     row Xeon 'bench -t 4' >"$T/head"
     stat 0 "$T/base" "$T/head"
     grep -q "different processors: 'Zen' and 'Xeon'" "$T/err"
     grep -q "different command lines: 'bench -t 2' and 'bench -t 4'" "$T/err"
     stat 0 "$T/base" "$T/base"
-    ! grep -q different "$T/err"
+    run ! grep -q different "$T/err"
     stat 0 -q "$T/base" "$T/head"
     [ ! -s "$T/err" ]
 }
@@ -186,9 +188,10 @@ END
     grep -q '^CREATE TABLE IF NOT EXISTS llm_bench_stat (' "$T/all"
     command -v sqlite3 || skip "no sqlite3"
     sqlite3 -bail "$T/db" <"$T/all"
-    [ "$(sqlite3 "$T/db" 'select count(*), sum(median), count(low) from llm_bench_stat_summary')" = "4|21.0|2" ]
-    [ "$(sqlite3 "$T/db" "select verdict from llm_bench_stat where name = 'plain'")" = "no conclusion" ]
-    [ "$(sqlite3 "$T/db" 'select name from llm_bench_stat limit 1')" = "a,\"b\" | 'c' <d> & *e*" ]
+    sql() { sqlite3 "$T/db" "select $*"; }
+    [ "$(sql 'count(*), sum(median), count(low) from llm_bench_stat_summary')" = "4|21.0|2" ]
+    [ "$(sql "verdict from llm_bench_stat where name = 'plain'")" = "no conclusion" ]
+    [ "$(sql 'name from llm_bench_stat limit 1')" = "a,\"b\" | 'c' <d> & *e*" ]
 }
 
 @test "stat: JUnit: a regression fails, what is open is skipped" {
@@ -236,7 +239,8 @@ END
 
 @test "stat: --cmd measures time, memory and their children" {
     stat 0 -r 3 --warmup 0 --cmd 'sleep 0.2; head -c 60000000 /dev/zero | tail -c 50000000 | wc -c'
-    awk -v w="$(cell min 1)" -v p="$(cell median 3)" 'BEGIN { exit !(w >= 200 && p > 40 && p < 200) }'
+    awk -v w="$(cell min 1)" -v p="$(cell median 3)" \
+        'BEGIN { exit !(w >= 200 && p > 40 && p < 200) }'
     stat 0 -r 2 --warmup 0 --cmd 'sleep 0.3'
     awk -v w="$(cell min 1)" -v c="$(cell max 2)" 'BEGIN { exit !(w >= 300 && c < w) }'
 }
@@ -258,8 +262,11 @@ END
 @test "stat: --metric compares what the commands print" {
     export T
     numbers "$T/n" 1
-    printf 'x=$(cat "$T/n"); echo $((x + 1)) >"$T/n"; echo "{\\"speed_tps\\":$((100 + x)),\\"%s\\":$x}"\n' \
-        wait_ms >"$T/up.sh"
+    cat >"$T/up.sh" <<'END'
+x=$(cat "$T/n")
+echo $((x + 1)) >"$T/n"
+echo "{\"speed_tps\":$((100 + x)),\"wait_ms\":$x}"
+END
     stat 0 -r 6 --warmup 0 --metric --cmd "sh $T/up.sh" --cmd 'echo "{\"speed_tps\":7}"'
     [ "$(cell name 1)/$(cell verdict 1)/$(cell median 1)" = speed/worse/7 ]
     [ "$(cell name 2)/$(cell verdict 2)/$(cell base_n 2)" = "wait/only in base/6" ]
@@ -354,5 +361,6 @@ END
 @test "stat: the command line is in the rows as it was given" {
     make_files
     stat 0 --margin 20% --filter 'val*,x' --json "$T/base" "$T/more"
-    jq -e --arg t "$T" '.args == "llm-bench stat --margin 20% --filter '"'val*,x'"' --json \($t)/base \($t)/more"' "$T/out"
+    want="llm-bench stat --margin 20% --filter 'val*,x' --json $T/base $T/more"
+    [ "$(jq -r .args "$T/out")" = "$want" ]
 }

@@ -205,7 +205,8 @@ static void names_the_fault(void) {
     check_refused("{\"ttft_ms\":1}\n{\"ttft_ms\":1} 2\n",
                   "in:2: byte 15: expected the end of the line, found '2'");
     check_refused("[\n{\"a\":1},\n{\"a\" 1}\n]\n", "in:3: byte 6: expected ':', found '1}'");
-    check_refused("{\"results\": [\n{\"times\": [1,\n", "in:3: byte 1: expected a value, found the end");
+    check_refused("{\"results\": [\n{\"times\": [1,\n",
+                  "in:3: byte 1: expected a value, found the end");
     check_refused("{\"results\": [\n{\"times\": [1,\n\"x\"]}]}\n",
                   "in:3: byte 1: expected a number, found '\"x\"]}]}'");
     check_refused("{\"results\":[{\"times\":[1e999]}]}",
@@ -231,7 +232,8 @@ static void many_records(void) {
     enum { LINES = 40000, NAMES = 700 };
     struct buf b = {0};
     for (int i = 0; i < LINES; i++)
-        buf_printf(&b, "%s{\"t%d_ms\":%d,\"pad\":\"%*s\"}", i ? "\n" : "", i % NAMES, i, i % 90, "");
+        buf_printf(&b, "%s{\"t%d_ms\":%d,\"pad\":\"%*s\"}", i ? "\n" : "", i % NAMES, i, i % 90,
+                   "");
     char *path = scratch_path("many.jsonl");
     scratch_write(path, b.data, b.len);
     struct serieses *all = series_read(path, &err);
