@@ -18,169 +18,10 @@
 #include "cmd/progress.h"
 #include "lib/stat/order.h"
 
-static const char *const usage[] = {
-    "usage: llm-bench kernels [OPTION]...\n"
-    "Times every kernel variant of this processor, compares it with the scalar reference and with\n"
-    "OpenBLAS, and says what share of the machine's limit it reaches.\n"
-    "\n"
-    "What to measure\n"
-    "      --op LIST          matmul, embed, experts, attention, kv_store, rms_norm, rope,\n"
-    "                         rope_angles, glu, add, gate_rows, softcap, route, logsumexp\n"
-    "                         (default: all)\n"
-    "      --type LIST        types of weights or of the KV cache: Q4_K, F16, ... (default: all)\n"
-    "      --n LIST           rows of a call: 1 is decode (default: 1,4,32,512 for matmul and\n"
-    "                         experts, 1,512 for most others)\n"
-    "      --depth LIST       positions before them, for attention (default 0,4096)\n"
-    "      --shape SHAPE      ROWSxCOLS of a matrix, or all shapes of a model: its name, GGUF or\n"
-    "                         config.json (default: 2048x2048, and others as usual)\n"
-    "      --layout LIST      packed, file: layouts of weights (default: both)\n"
-    "      --cpu VARIANT      ref, avx2, avx512: this variant alone (default: all)\n"
-    "      --warm             one matrix over and over, from the caches, instead of as many as no\n"
-    "                         cache holds\n"
-    "      --quick            a few types and sizes, short windows\n"
-    "\n"
-    "How\n"
-    "  -t, --threads N        threads (default: all cores)\n"
-    "      --seconds X        time of a figure (default 0.1)\n"
-    "  -r, --repeat N         windows that it is cut into: the samples (default 10)\n"
-    "      --device PROFILE   limits from a device profile (default: measured first)\n"
-    "\n",
-    BENCH_USAGE,
-    "  -h, --help             this text\n"
-    "  -V, --version          the version\n",
-    NULL
-};
-
-enum { OPT_OP = OPT_VERB, OPT_TYPE, OPT_N, OPT_DEPTH, OPT_SHAPE, OPT_LAYOUT, OPT_WARM, OPT_QUICK,
-       OPT_SECONDS, OPT_DEVICE };
-
-static const struct option longs[] = {
-    {"op", required_argument, NULL, OPT_OP},
-    {"type", required_argument, NULL, OPT_TYPE},
-    {"n", required_argument, NULL, OPT_N},
-    {"depth", required_argument, NULL, OPT_DEPTH},
-    {"shape", required_argument, NULL, OPT_SHAPE},
-    {"layout", required_argument, NULL, OPT_LAYOUT},
-    {"warm", no_argument, NULL, OPT_WARM},
-    {"quick", no_argument, NULL, OPT_QUICK},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"repeat", required_argument, NULL, 'r'},
-    {"device", required_argument, NULL, OPT_DEVICE},
-    COMMON_LONG,
-    BENCH_LONG,
-    {NULL, 0, NULL, 0}
-};
-
-#define MOST_ROWS 8192
-#define MOST_DEPTH (1 << 20)
-
-struct options {
-    struct common common;
-    struct plan plan;
-    struct clock_rules rules;
-    double seconds;             /* 0: the usual ones */
-    unsigned layouts;           /* bits 1 << enum kern_layout */
-    int warm;
-    const char *device;
-};
-
-/* ---- options ------------------------------------------------------------------------------ */
-
-static uint64_t parse_types(const char *arg) {
-    const char *names[KERN_TYPES + 1];
-    int types[KERN_TYPES];
-    int count = 0;
-    int n;
-    uint64_t bits = 0;
-    for (int t = 0; t < KERN_TYPES; t++)
-        if (kern_type_info(t)) {
-            types[count] = t;
-            names[count++] = kern_type_info(t)->name;
-        }
-    names[count] = NULL;
-    char *text = mem_strdup(arg);
-    char **part = arg_list(text, &n);
-    for (int i = 0; i < n; i++)
-        bits |= (uint64_t)1 << types[arg_choice("--type", part[i], names)];
-    free(part);
-    free(text);
-    return bits;
-}
-
-static void parse_ops(struct plan *p, const char *arg) {
-    const char *names[33];
-    int count;
-    int n;
-    const struct operation *const *ops = kernels_operations(&count);
-    for (int i = 0; i < count; i++)
-        names[i] = ops[i]->name;
-    names[count] = NULL;
-    char *text = mem_strdup(arg);
-    char **part = arg_list(text, &n);
-    p->ops = 0;
-    for (int i = 0; i < n && p->ops < 32; i++)
-        p->op[p->ops++] = ops[arg_choice("--op", part[i], names)];
-    free(part);
-    free(text);
-}
-
-/* Numbers, each once; returns how many. */
-static int parse_numbers(const char *option, const char *arg, int least, int most,
-                         int out[TESTS]) {
-    int n;
-    int count = 0;
-    char *text = mem_strdup(arg);
-    char **part = arg_list(text, &n);
-    for (int i = 0; i < n; i++) {
-        int value = (int)arg_size(option, part[i], least, most);
-        int known = 0;
-        for (int j = 0; j < count; j++)
-            known |= out[j] == value;
-        if (count == TESTS)
-            usage_die("%s: more than %d numbers", option, TESTS);
-        if (!known)
-            out[count++] = value;
-    }
-    free(part);
-    free(text);
-    return count;
-}
-
-static unsigned parse_layouts(const char *arg) {
-    static const char *const names[] = {"file", "packed", NULL};    /* as enum kern_layout */
-    int n;
-    unsigned bits = 0;
-    char *text = mem_strdup(arg);
-    char **part = arg_list(text, &n);
-    for (int i = 0; i < n; i++)
-        bits |= 1u << arg_choice("--layout", part[i], names);
-    free(part);
-    free(text);
-    return bits;
-}
-
-static void take_option(struct options *o, int c, const char *arg) {
-    struct plan *p = &o->plan;
-    switch (c) {
-    case OPT_OP: parse_ops(p, arg); break;
-    case OPT_TYPE: p->types = parse_types(arg); break;
-    case OPT_N: p->ns = parse_numbers("--n", arg, 1, MOST_ROWS, p->n); break;
-    case OPT_DEPTH: p->depths = parse_numbers("--depth", arg, 0, MOST_DEPTH, p->depth); break;
-    case OPT_SHAPE: p->shape = arg; break;
-    case OPT_LAYOUT: o->layouts = parse_layouts(arg); break;
-    case OPT_WARM: o->warm = 1; break;
-    case OPT_QUICK: p->quick = 1; break;
-    case OPT_SECONDS: o->seconds = arg_float("--seconds", arg, 1e-4, 600); break;
-    case 'r': o->rules.repeats = (int)arg_int("--repeat", arg, 1, SAMPLES_MOST); break;
-    case OPT_DEVICE: o->device = arg; break;
-    default: break;
-    }
-}
-
 /* ---- a run -------------------------------------------------------------------------------- */
 
 struct run {
-    const struct options *o;
+    const struct kernels_options *o;
     struct room room;
     struct bounds bounds;
     const struct kern *ref;
@@ -200,7 +41,8 @@ static const struct field own[] = {
     {"op", FIELD_TEXT, 1}, {"type", FIELD_TEXT, 1}, {"shape", FIELD_TEXT, 1},
     {"rows", FIELD_COUNT, 1}, {"depth", FIELD_COUNT, 1}, {"variant", FIELD_TEXT, 1},
     {"layout", FIELD_TEXT, 1}, {"state", FIELD_TEXT, 1}, {"threads", FIELD_COUNT, 1},
-    {"ops", FIELD_WHOLE, 1}, {"bytes", FIELD_WHOLE, 1}, {"limit", FIELD_WHOLE, 1}, {"ref_rows", FIELD_COUNT, 1}};
+    {"ops", FIELD_WHOLE, 1}, {"bytes", FIELD_WHOLE, 1}, {"limit", FIELD_WHOLE, 1},
+    {"ref_rows", FIELD_COUNT, 1}};
 
 /* The figures of one test: the reference, then OpenBLAS where it computes this, then variants. */
 enum { FIGURES_MOST = 20 };
@@ -272,8 +114,8 @@ static void print_figure(struct run *r, const struct outcome *oc, const struct f
         {.text = f->share.binds}, {.number = speed(f) / speed(oc->ref)},
         {.number = oc->blas ? speed(f) / speed(oc->blas) : NAN}, {.number = f->error},
         {.number = by->k ? s->tolerance : NAN}, {.text = s->op->name},
-        {.text = *type_name(s, type, sizeof type) ? type : NULL}, {.text = s->shape}, {.count = oc->t->n},
-        {.count = oc->t->depth}, {.text = runner_name(by)}, {.text = layout},
+        {.text = *type_name(s, type, sizeof type) ? type : NULL}, {.text = s->shape},
+        {.count = oc->t->n}, {.count = oc->t->depth}, {.text = runner_name(by)}, {.text = layout},
         {.text = bounds_cached(&r->bounds, &f->work) ? "warm" : "cold"},
         {.count = par_threads(r->room.par)}, {.number = total_ops(&f->work)},
         {.number = f->work.read + f->work.written}, {.number = f->share.limit},
@@ -409,11 +251,10 @@ static void run_subject(struct run *r, const struct subject *s) {
 
 /* Of the progress bar: the reference once, each variant by layout, OpenBLAS. */
 static int64_t figures_of(const struct run *r, const struct subject *s) {
-    int layouts = layouts_of(r, s) == 3 ? 2 : 1;
-    int variants = r->variants;
-    for (int i = 0; i < r->variants; i++)
-        variants -= r->variant[i] == r->ref && !(only_ref(r) && layouts == 2);
-    return s->tests * (int64_t)(1 + variants * layouts + uses_blas(r, s));
+    int layouts = layouts_of(r, s) == (1u << KERN_FILE | 1u << KERN_PACKED) ? 2 : 1;
+    int others = r->variants - (r->variant[0] == r->ref);
+    int by_ref = only_ref(r) ? layouts : 1;
+    return s->tests * (int64_t)(by_ref + others * layouts + uses_blas(r, s));
 }
 
 static void choose_variants(struct run *r) {
@@ -444,26 +285,11 @@ static void find_bounds(struct run *r, const struct device *d) {
          l->read_bytes_per_s * 1e-9, l->f32 * 1e-9, l->bf16 * 1e-9, l->int8 * 1e-9);
 }
 
-static void parse(struct options *o, int argc, char **argv) {
-    int c;
-    while ((c = getopt_long(argc, argv, "r:" COMMON_SHORT, longs, NULL)) != -1)
-        if (!common_option(c, optarg, &o->common, usage) && !bench_option(c, optarg, &o->common))
-            take_option(o, c, optarg);
-    if (optind < argc)
-        usage_die("'%s': kernels reads no file", argv[optind]);
-    o->rules.seconds = o->seconds > 0 ? o->seconds : o->plan.quick ? 0.02 : 0.1;
-    kernels_plan(&o->plan);
-    if (!o->plan.subjects)
-        usage_die("nothing to measure: %s",
-                  o->plan.skipped ? "the blocks of these types do not divide these shapes"
-                                  : "these operations have none of these types or shapes");
-}
-
 int bench_kernels(int argc, char **argv) {
-    static struct options o = {.rules.repeats = 10, .layouts = 1u << KERN_FILE | 1u << KERN_PACKED};
+    static struct kernels_options o;
     static struct run r;
     struct err err;
-    parse(&o, argc, argv);
+    kernels_options(&o, argc, argv);
     r.o = &o;
     choose_variants(&r);
     struct device *device = o.device ? device_find(o.device, &err) : NULL;

@@ -1,18 +1,18 @@
 /* bench_kernels.h - the pieces of llm-bench kernels
  *
- *   bench_kernels.c          options, the plan, rows of the report
- *   bench_kernels_plan.c     which figures there will be: operations, types, shapes, rows
- *   bench_kernels_figure.c   the clock, limits, comparison with the reference
- *   bench_kernels_weights.c  matrices of random weights, as many as no cache holds
- *   bench_kernels_OPS.c      the operations: matmul and embed, experts, attention and kv_store,
- *                            and the small ones (vec)
+ *   bench_kernels.c             a run: which variants, in which order, and rows of the report
+ *   bench_kernels_options.c     the command line
+ *   bench_kernels_plan.c        which figures there will be: operations, types, shapes, rows
+ *   bench_kernels_figure.c      the clock, limits, comparison with the reference
+ *   bench_kernels_weights.c     matrices of random weights, as many as no cache holds
+ *   bench_kernels_matmul.c, _experts.c, _attention.c, _vec.c    the operations
  *
  * A subject is one operation on one shape with one type; its tests are calls with so many rows. A
  * figure is one test run by one variant in one layout of the weights.
  *
- *     void *state = op->open(room, subject, n);
- *     op->call(state, kern, test, rows, turn);     // the clock stands around this alone
- *     struct bytes out = op->result(state, test, rows);
+ *     void *state = op->open(room, subject, layouts, blas);
+ *     op->call(state, &runner, test, rows, turn);      // the clock stands around this alone
+ *     struct result out = op->result(state, test, rows);
  *     op->close(state);
  */
 #ifndef BENCH_KERNELS_H
@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cmd/common.h"
 #include "kernels/kern.h"
 #include "lib/base/blas.h"
 #include "lib/base/par.h"
@@ -103,7 +104,6 @@ struct operation {
     void (*close)(void *state);
 };
 
-/* All of them, ended by one without a name. */
 extern const struct operation kernels_matmul, kernels_embed, kernels_experts, kernels_attention,
     kernels_kv_store;
 extern const struct operation kernels_small[];      /* ended by one without a name */
@@ -224,6 +224,20 @@ int bounds_cached(const struct bounds *b, const struct work *w);
 size_t ring_size(const struct bounds *b);
 
 struct share bounds_share(struct bounds *b, const struct work *w, double seconds);
+
+/* ---- the command line --------------------------------------------------------------------- */
+
+struct kernels_options {
+    struct common common;
+    struct plan plan;
+    struct clock_rules rules;
+    double seconds;             /* --seconds; 0: the usual ones */
+    unsigned layouts;           /* bits 1 << enum kern_layout */
+    int warm;
+    const char *device;         /* NULL: limits are measured */
+};
+/* Reads it and makes the plan; ends the program when it is bad, or asks for nothing. */
+void kernels_options(struct kernels_options *o, int argc, char **argv);
 
 /* ---- weights ------------------------------------------------------------------------------ */
 

@@ -127,7 +127,7 @@ static int has_unit(struct bounds *b, int unit) {
     return *peak_of(&b->best, unit) > 0;
 }
 
-static void raise(double *to, double rate) {
+static void raise_to(double *to, double rate) {
     *to = rate > *to ? rate : *to;
 }
 
@@ -135,11 +135,12 @@ void bounds_watch(struct bounds *b, const struct work *w) {
     if (!b->arena)
         return;
     if (!bounds_cached(b, w))
-        raise(&b->best.read_bytes_per_s, limits_stream(b->par, b->arena, LIMITS_READ, 0, WINDOW));
+        raise_to(&b->best.read_bytes_per_s,
+                 limits_stream(b->par, b->arena, LIMITS_READ, 0, WINDOW));
     for (int u = 0; u < UNITS; u++)
         if (w->ops[u] > 0) {
             int unit = has_unit(b, u) ? u : UNIT_F32;
-            raise(peak_of(&b->best, unit), limits_flops(b->par, units[unit].type, WINDOW));
+            raise_to(peak_of(&b->best, unit), limits_flops(b->par, units[unit].type, WINDOW));
         }
 }
 
@@ -161,7 +162,7 @@ static double read_rate(struct bounds *b, const struct work *w) {
     while (class < BOUNDS_CLASSES - 1 && ldexp(par_threads(b->par), class + 1) <= w->set)
         class++;
     for (int i = 0; i < READ_WINDOWS && !b->taken[class]; i++)
-        raise(&b->rate[class], limits_stream(b->par, b->arena, LIMITS_READ, (size_t)1 << class,
+        raise_to(&b->rate[class], limits_stream(b->par, b->arena, LIMITS_READ, (size_t)1 << class,
                                              WINDOW));
     b->taken[class] = 1;
     return b->rate[class];

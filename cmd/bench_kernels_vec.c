@@ -178,6 +178,7 @@ CALL(logsumexp) {
 enum width { OF_MODEL, OF_VOCAB, OF_HEADS, OF_HEAD, OF_ROUTER };
 enum where { IN_X, IN_Y, IN_SUMS, IN_CHOSEN };
 
+/* In the order of kernels_small. */
 static const struct counts {
     double ops, read, written;  /* an element */
     double set;                 /* bytes that an element takes up: less where it is replaced */
@@ -185,15 +186,15 @@ static const struct counts {
     enum where result;
     int most;                   /* rows of the usual large call */
 } counts[] = {
-    {4, 4, 4, 8, OF_MODEL, IN_Y, 512},
-    {3, 4, 4, 4, OF_HEADS, IN_X, 512},
-    {2.5, 0, 4, 4, OF_HEAD, IN_Y, 512},
-    {5, 8, 4, 12, OF_MODEL, IN_Y, 512},
-    {2, 8, 4, 8, OF_MODEL, IN_Y, 512},
-    {1, 4, 4, 4, OF_MODEL, IN_X, 512},
-    {3, 4, 4, 4, OF_VOCAB, IN_X, 32},
-    {5, 4, 0, 4, OF_ROUTER, IN_CHOSEN, 512},
-    {4, 4, 0, 4, OF_VOCAB, IN_SUMS, 32},
+    {4, 4, 4, 8, OF_MODEL, IN_Y, 512},       /* rms_norm */
+    {3, 4, 4, 4, OF_HEADS, IN_X, 512},       /* rope */
+    {2.5, 0, 4, 4, OF_HEAD, IN_Y, 512},      /* rope_angles */
+    {5, 8, 4, 12, OF_MODEL, IN_Y, 512},      /* glu */
+    {2, 8, 4, 8, OF_MODEL, IN_Y, 512},       /* add */
+    {1, 4, 4, 4, OF_MODEL, IN_X, 512},       /* gate_rows */
+    {3, 4, 4, 4, OF_VOCAB, IN_X, 32},        /* softcap */
+    {5, 4, 0, 4, OF_ROUTER, IN_CHOSEN, 512}, /* route */
+    {4, 4, 0, 4, OF_VOCAB, IN_SUMS, 32},     /* logsumexp */
 };
 
 static const struct counts *counts_of(const struct subject *s) {
@@ -254,9 +255,11 @@ static void small_plan(struct plan *p, const struct operation *op) {
     plan_add(p, &s);
 }
 
-#define ROW(operation)     {.name = #operation, .plan = small_plan, .open = small_open, .call = operation##_call,      .work = small_work, .result = small_result, .close = small_close}
+#define ROW(operation) \
+    {.name = #operation, .plan = small_plan, .open = small_open, .call = operation##_call, \
+     .work = small_work, .result = small_result, .close = small_close}
 
 const struct operation kernels_small[] = {
-    ROW(rms_norm), ROW(rope), ROW(rope_angles), ROW(glu), ROW(add), ROW(gate_rows), ROW(softcap),
-    ROW(route), ROW(logsumexp), {0},
+    ROW(rms_norm), ROW(rope), ROW(rope_angles), ROW(glu), ROW(add),
+    ROW(gate_rows), ROW(softcap), ROW(route), ROW(logsumexp), {0},
 };

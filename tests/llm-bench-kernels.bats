@@ -51,7 +51,9 @@ column() {
         for layout in packed file; do
             awk -F '\t' -v type=$type -v layout=$layout '
                 NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-                $at["op"] == "matmul" && $at["type"] == type && $at["layout"] == layout { found = 1 }
+                $at["op"] == "matmul" && $at["type"] == type && $at["layout"] == layout {
+                    found = 1
+                }
                 $at["variant"] != "openblas" && !($at["max_error"] <= $at["tolerance"]) { bad = 1 }
                 END { exit bad || !found }' "$T/out" || { echo "$type $layout"; return 1; }
         done
@@ -108,9 +110,9 @@ column() {
 }
 
 @test "kernels: a model's shapes, with experts and without" {
+    model=layers=2,d_model=64,heads=2,kv_heads=1,dk=32,dv=32,vocab=128
     kernels --quick --op matmul,experts,attention --type Q8_0 --n 1 --depth 1 --cpu ref \
-        --shape layers=2,d_model=64,heads=2,kv_heads=1,dk=32,dv=32,experts=4,top_k=2,d_expert=96,vocab=128 \
-        --layout file >"$T/out"
+        --layout file --shape $model,experts=4,top_k=2,d_expert=96 >"$T/out"
     column shape <"$T/out" | sort >"$T/shapes"
     printf '%s\n' 128x64 2/4x96x64 2:1x32 32x64 4x64 64x64 | sort | cmp - "$T/shapes"
 }
@@ -130,8 +132,9 @@ column() {
 }
 
 @test "kernels: bad command lines are exit 2, and names list what there is" {
-    for bad in '--op nothing' '--type Q9' '--n 0' '--n 1x' '--n 100000' '--depth -1' '--cpu avx1024' \
-        '--seconds 0' '-r 0' '--layout flat' '--shape 0x4' '--shape nomodel' '--device nowhere' \
+    for bad in '--op nothing' '--type Q9' '--n 0' '--n 1x' '--n 100000' '--depth -1' \
+        '--cpu avx1024' '--seconds 0' '-r 0' '--layout flat' '--shape 0x4' '--shape nomodel' \
+        '--device nowhere' \
         'FILE' '--unknown' '--op matmul --type Q4_K --shape 8x64'; do
         # shellcheck disable=SC2086 # options and their values
         fails 2 kernels $bad
