@@ -301,6 +301,7 @@ static int nest_open(struct cursor *c, struct nest *n, int object) {
 static int skip_value(struct cursor *c) {
     struct nest n;
     struct key k;
+    char next;
     int first = 0;
     n.depth = 0;
     do {
@@ -314,8 +315,8 @@ static int skip_value(struct cursor *c) {
         if (!more) {
             n.depth--;
             first = 0;
-        } else if (peek(c) == '{' || *c->at == '[') {
-            if (nest_open(c, &n, *c->at == '{'))
+        } else if ((next = peek(c)) == '{' || next == '[') {
+            if (nest_open(c, &n, next == '{'))
                 return -1;
             c->at++;
             first = 1;
