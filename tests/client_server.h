@@ -118,7 +118,7 @@ static inline void server_play(int fd, const struct scene *s) {
 
 /* ---- receiving -------------------------------------------------------------------------- */
 
-/* One request, head and body, into b. 0: the client closed. */
+/* One request, head and body, into b. 0: the client closed, or speaks something else. */
 static inline int server_read(int fd, struct buf *b) {
     const char *end = NULL;
     size_t need = 0;
@@ -130,6 +130,8 @@ static inline int server_read(int fd, struct buf *b) {
             return 0;
         b->len += (size_t)n;
         b->data[b->len] = '\0';
+        if (b->data[0] == 0x16)         /* a TLS handshake: not spoken here */
+            return 0;
         if (!end && (end = strstr(b->data, "\r\n\r\n"))) {
             const char *length = strcasestr(b->data, "\r\nContent-Length:");
             need = (size_t)(end + 4 - b->data);
@@ -140,12 +142,15 @@ static inline int server_read(int fd, struct buf *b) {
     return 1;
 }
 
-/* Does the request have these lines, each ended by '\n', and the body this head speaks of? */
+/* Does the request's head have these lines, each ended by '\n', and none that begins as one behind a
+ * '!' does? */
 static inline int server_check(const struct server *s, const struct buf *request) {
     for (const char *p = s->want_head; *p; p += strcspn(p, "\n") + 1) {
         char line[256];
-        snprintf(line, sizeof line, "\r\n%.*s\r\n", (int)strcspn(p, "\n"), p);
-        if (*p == '!' ? strcasestr(request->data, p + 1) != NULL : !strstr(request->data, line))
+        int not = *p == '!';
+        snprintf(line, sizeof line, not ? "\r\n%.*s" : "\r\n%.*s\r\n",
+                 (int)strcspn(p, "\n") - not, p + not);
+        if (not == (strcasestr(request->data, line) != NULL))
             return 0;
     }
     return 1;

@@ -5,6 +5,7 @@
  * the server never goes on, so that it comes however slow the machine is; everywhere else the
  * client's timeouts are far away.
  */
+#include <errno.h>
 #include <pthread.h>
 
 #include "lib/base/clock.h"
@@ -164,6 +165,11 @@ static const struct expected slow[] = {
 #define QUICK (sizeof quick / sizeof *quick)
 #define SLOW (sizeof slow / sizeof *slow)
 
+/* What a request's head must and ('!') must not have. */
+static const struct scene checked = {"checked", CHUNKED, NULL, DELTA("good") STOP DONE};
+static const struct scene models = {"models", LENGTH, "200 OK\r\nContent-Type: application/json",
+                                    "{\"data\":[]}"};
+
 static struct scene scenes[QUICK + SLOW + 2];
 static struct server server = {.scene = scenes};
 
@@ -317,17 +323,310 @@ static void every_timeout(void) {
     run_scenes(slow, SLOW, 3, &opt, 0);
 }
 
+/* ---- requests and connections ----------------------------------------------------------- */
+
+static void check_good(const struct client_call *call, const struct client_result *r) {
+    CHECK_STR(r->detail, "");
+    CHECK_STR(r->text.data ? r->text.data : "", "good");
+    check_times(call, r);
+}
+
+/* The server answers only when the head is as it should be; 2 MB must go without asking first. */
+static void heads_and_long_bodies(void) {
+    struct buf body = {0};
+    struct client_options opt = far_away();
+    const char *const path[] = {"checked", "checked"};
+    buf_adds(&body, "{\"prompt\":\"");
+    while (body.len < 2000000)
+        buf_adds(&body, "many words ");
+    buf_adds(&body, "\"}");
+    for (int k = 0; k < 2; k++) {
+        struct list l = {.path = path, .n = 2, .stream = 1, .check = check_good, .body = body.data,
+                         .len = k ? body.len : 2, .closed_loop = 1};
+        run_list(&opt, &l, NULL);
+        CHECK_INT(l.count[CLIENT_OK], 2);
+    }
+    buf_free(&body);
+}
+
+static void connections_are_kept(void) {
+    static const char *const path[] = {"plain", "glued", "split", "length", "plain", "s429",
+                                       "whole", "two-choices", "cut-chunked", "plain"};
+    struct client_options opt = far_away();
+    struct client_stats stats = {0};
+    struct list l = {.path = path, .n = 10, .stream = 1, .check = check_expected,
+                     .closed_loop = 1};
+    run_list(&opt, &l, &stats);
+    CHECK_INT(stats.connections, 1);
+    CHECK_INT(stats.most_open, 1);
+    CHECK(stats.events > 20 && stats.bytes_in > 1000 && stats.bytes_out > 1000);
+    CHECK(stats.cpu_ns > 0 && stats.wall_ns >= 0);
+}
+
+static void check_model_list(const struct client_call *call, const struct client_result *r) {
+    (void)call;
+    CHECK_STR(client_end_name(r->end), "ok");
+    CHECK_STR(r->text.data, "{\"data\":[]}");
+    CHECK_INT(r->pieces, 0);
+}
+
+static void an_answer_that_is_no_stream(void) {
+    static const char *const path[] = {"models", "models"};
+    struct client_options opt = far_away();
+    struct list l = {.path = path, .n = 2, .check = check_model_list, .closed_loop = 1};
+    run_list(&opt, &l, NULL);
+}
+
+static void check_usage(const struct client_call *call, const struct client_result *r) {
+    (void)call;
+    CHECK_INT(r->input_tokens, 11);
+    CHECK_INT(r->cached_tokens, 8);
+    CHECK_INT(r->output_tokens, 3);
+    CHECK_INT(r->reasoning_tokens, 2);
+    CHECK_STR(r->finish, "stop");
+    CHECK(r->piece[0].tokens == -1 && r->piece[0].bytes == 3);
+}
+
+static void usage_and_reason(void) {
+    static const char *const path[] = {"plain"};
+    struct client_options opt = far_away();
+    struct list l = {.path = path, .n = 1, .stream = 1, .check = check_usage};
+    run_list(&opt, &l, NULL);
+}
+
+/* ---- no connection ---------------------------------------------------------------------- */
+
+static int wanted_end;
+
+static void check_end(const struct client_call *call, const struct client_result *r) {
+    (void)call;
+    CHECK_STR(client_end_name(r->end), client_end_name(wanted_end));
+    CHECK(*r->detail && !strstr(r->detail, KEY));
+    CHECK_INT(r->sent_ns, 0);
+}
+
+static void run_refused(const char *to, int end, int64_t connect_ns) {
+    static const char *const path[] = {"plain", "plain", "plain"};
+    struct client_options opt = far_away();
+    struct list l = {.path = path, .n = 3, .stream = 1, .check = check_end};
+    opt.url = to;
+    opt.connect_ns = connect_ns;
+    wanted_end = end;
+    run_list(&opt, &l, NULL);
+    CHECK_INT(l.count[end], 3);
+}
+
+static void connection_refused(void) {
+    char to[64];
+    int port;
+    close(server_listen(1, &port));
+    snprintf(to, sizeof to, "http://127.0.0.1:%d/v1", port);
+    run_refused(to, CLIENT_REFUSED, 60 * SECOND);
+}
+
+static void unknown_host(void) {
+    setenv("RES_OPTIONS", "timeout:1 attempts:1", 1);
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+    unsetenv("ALL_PROXY");
+    unsetenv("https_proxy");
+    unsetenv("HTTPS_PROXY");
+    run_refused("http://no-such-host.invalid/v1", CLIENT_REFUSED, 60 * SECOND);
+}
+
+static void no_tls_there(void) {
+    char to[64];
+    snprintf(to, sizeof to, "https://127.0.0.1:%d/v1", server.port);
+    run_refused(to, CLIENT_REFUSED, 60 * SECOND);
+}
+
+/* A listener that accepts nothing, and whose queue is full. */
+static void connect_timeout(void) {
+    char to[64];
+    int filler[8];
+    int port;
+    int fd = server_listen(0, &port);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                            .sin_port = htons((uint16_t)port)};
+    for (int i = 0; i < 8; i++) {
+        filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int rc = connect(filler[i], (struct sockaddr *)&a, sizeof a);
+        CHECK(rc == 0 || errno == EINPROGRESS);
+    }
+    snprintf(to, sizeof to, "http://127.0.0.1:%d/v1", port);
+    run_refused(to, CLIENT_TIMEOUT_CONNECT, SECOND / 4);
+    for (int i = 0; i < 8; i++)
+        close(filler[i]);
+    close(fd);
+}
+
+/* ---- ends that the client makes --------------------------------------------------------- */
+
+static void total_timeout(void) {
+    static const char *const path[] = {"hang", "stall", "plain"};
+    struct client_options opt = far_away();
+    struct list l = {.path = path, .n = 3, .stream = 1};
+    opt.total_ns = SECOND / 2;
+    run_list(&opt, &l, NULL);
+    CHECK(l.count[CLIENT_TIMEOUT_TOTAL] >= 2);
+}
+
+static void *stop_it(void *arg) {
+    client_stop(arg);
+    return NULL;
+}
+
+static void stop_from_a_thread(void) {
+    static const char *const path[] = {"hang", "stall", "hang"};
+    struct client_options opt = far_away();
+    struct err err = {{0}};
+    struct list l = {.path = path, .n = 3, .stream = 1, .body = BODY, .len = strlen(BODY)};
+    const struct client_source source = {next_of_list, done_of_list, &l};
+    struct client *c = client_new(&opt, &err);
+    pthread_t thread;
+    pthread_create(&thread, NULL, stop_it, c);
+    CHECK_INT(client_run(c, &source, &err), 0);
+    pthread_join(thread, NULL);
+    CHECK_INT(l.count[CLIENT_CANCELLED], l.done);
+    CHECK_INT(l.done, l.at);
+    client_free(c);
+}
+
+/* One result stops the rest, which would never end. */
+static void stop_from_a_callback(void) {
+    static const char *const path[] = {"hang", "stall", "plain", "hang"};
+    struct client_options opt = far_away();
+    struct err err = {{0}};
+    struct list l = {.path = path, .n = 4, .stream = 1, .body = BODY, .len = strlen(BODY)};
+    const struct client_source source = {next_of_list, done_of_list, &l};
+    struct client *c = client_new(&opt, &err);
+    l.stop_after_first = c;
+    CHECK_INT(client_run(c, &source, &err), 0);
+    CHECK_INT(l.count[CLIENT_CANCELLED], 3);
+    CHECK_INT(l.count[CLIENT_OK], 1);
+    client_free(c);
+}
+
+/* ---- the source's time ------------------------------------------------------------------ */
+
+static int64_t planned[4];
+
+static int next_planned(void *arg, int64_t now_ns, struct client_call *out, int64_t *wake_ns) {
+    int *at = arg;
+    if (*at == 4)
+        return -1;
+    if (planned[*at] > now_ns) {
+        *wake_ns = planned[*at];
+        return 0;
+    }
+    *out = (struct client_call){.path = "plain", .body = BODY, .len = strlen(BODY), .stream = 1,
+                                .scheduled_ns = planned[(*at)++]};
+    return 1;
+}
+
+static void done_planned(void *arg, const struct client_call *call,
+                         const struct client_result *r) {
+    (void)arg;
+    CHECK_STR(client_end_name(r->end), "ok");
+    CHECK(r->begun_ns >= call->scheduled_ns);
+}
+
+static void never_before_its_time(void) {
+    struct client_options opt = far_away();
+    struct err err = {{0}};
+    int at = 0;
+    const struct client_source source = {next_planned, done_planned, &at};
+    struct client *c = client_new(&opt, &err);
+    for (int i = 0; i < 4; i++)
+        planned[i] = clock_ns() + i * SECOND / 50 + 12345;
+    CHECK_INT(client_run(c, &source, &err), 0);
+    CHECK_INT(at, 4);
+    CHECK(clock_ns() >= planned[3]);
+    client_free(c);
+}
+
+static int next_waits(void *arg, int64_t now_ns, struct client_call *out, int64_t *wake_ns) {
+    (void)arg;
+    (void)now_ns;
+    (void)out;
+    *wake_ns = INT64_MAX;
+    return 0;
+}
+
+static void a_source_that_waits_for_nothing(void) {
+    struct client_options opt = far_away();
+    struct err err = {{0}};
+    const struct client_source source = {next_waits, done_planned, NULL};
+    struct client *c = client_new(&opt, &err);
+    CHECK_INT(client_run(c, &source, &err), -1);
+    CHECK(strstr(err.text, "waits for a result") != NULL);
+    client_free(c);
+}
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+static void bad_options(void) {
+    static const struct client_options bad[] = {
+        {.url = NULL}, {.url = ""}, {.url = "ftp://127.0.0.1/"}, {.url = "127.0.0.1:80/v1"},
+        {.url = "http://user:secret@127.0.0.1/v1"}, {.url = "http://127.0.0.1/v1?key=secret"},
+        {.url = "http://127.0.0.1:99999/"}, {.url = "http://127.0.0.1/", .key = "secret\r\nX: y"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct err err = {{0}};
+        struct client *c = client_new(&bad[i], &err);
+        CHECK(c == NULL);
+        CHECK(*err.text && (i == 5 || !strstr(err.text, "secret")));
+        client_free(c);
+    }
+    client_free(NULL);
+    for (int i = 0; i < CLIENT_ENDS; i++)
+        CHECK(client_end_name(i) && strcmp(client_end_name(i), "unknown"));
+    CHECK_STR(client_end_name(CLIENT_ENDS), "unknown");
+}
+
+/* One that is in the environment would take these requests elsewhere. */
+static void no_proxy_for_the_loopback(void) {
+    static const char *const path[] = {"plain"};
+    struct client_options opt = far_away();
+    struct list l = {.path = path, .n = 1, .stream = 1, .check = check_expected};
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    setenv("all_proxy", "http://127.0.0.1:1", 1);
+    run_list(&opt, &l, NULL);
+    CHECK_INT(l.count[CLIENT_OK], 1);
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+}
+
 int main(void) {
     for (size_t i = 0; i < QUICK; i++)
         scenes[i] = quick[i].scene;
     for (size_t i = 0; i < SLOW; i++)
         scenes[QUICK + i] = slow[i].scene;
-    server.scenes = QUICK + SLOW;
+    scenes[QUICK + SLOW] = checked;
+    scenes[QUICK + SLOW + 1] = models;
+    server.scenes = QUICK + SLOW + 2;
+    snprintf(server.want_head, sizeof server.want_head,
+             "Authorization: Bearer " KEY "\nContent-Type: application/json\n!Expect:\n"
+             "!Connection: close\n");
     server_start(&server);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/", server.port);
     RUN(every_end_alone);
     RUN(every_end_at_once);
     RUN(every_timeout);
+    RUN(heads_and_long_bodies);
+    RUN(connections_are_kept);
+    RUN(an_answer_that_is_no_stream);
+    RUN(usage_and_reason);
+    RUN(connection_refused);
+    RUN(unknown_host);
+    RUN(no_tls_there);
+    RUN(connect_timeout);
+    RUN(total_timeout);
+    RUN(stop_from_a_thread);
+    RUN(stop_from_a_callback);
+    RUN(never_before_its_time);
+    RUN(a_source_that_waits_for_nothing);
+    RUN(bad_options);
+    RUN(no_proxy_for_the_loopback);
     server_stop(&server);
     return check_done();
 }
