@@ -70,9 +70,8 @@ enum null_state {
 };
 
 struct null_stream {
-    int64_t start_ns;           /* of the slot, on the server's clock */
     int64_t tokens, made;       /* of the reply; so far */
-    int64_t fault_at;           /* made tokens at which faults happen */
+    int64_t fault_at;           /* made tokens at which faults happen; -1: none does */
     int granted;                /* the gate has let the next piece through, at due */
     int paused, fouled;         /* the stall and the broken event are behind it */
     int64_t number;             /* of the request */

@@ -441,12 +441,12 @@ static void start(struct nullserver *s, struct null_conn *c) {
     }
 }
 
-void null_stream_enter(struct nullserver *s, struct null_conn *c) {
+/* How many tokens, and why there are no more. */
+static void set_length(const struct nullserver *s, struct null_conn *c) {
     struct null_stream *t = &c->stream;
     const struct null_ask *ask = &c->ask;
     int64_t most = ask->max_tokens;
-    int64_t fault = -1;
-    *t = (struct null_stream){.number = t->number, .finish = "stop"};
+    t->finish = "stop";
     t->tokens = s->opt.tokens;
     if (ask->min_tokens > t->tokens)
         t->tokens = ask->min_tokens;
@@ -456,12 +456,29 @@ void null_stream_enter(struct nullserver *s, struct null_conn *c) {
         t->tokens = most;
         t->finish = "length";
     }
-    static const int with_place[] = {NULLSERVER_RESET, NULLSERVER_CLOSE, NULLSERVER_TRUNCATE,
-                                     NULLSERVER_ERROR_EVENT, NULLSERVER_GARBAGE};
-    for (size_t i = 0; i < sizeof with_place / sizeof *with_place; i++)
-        if (have(c, with_place[i]) && fault < 0)
-            fault = ask->faults.arg[with_place[i]];
-    t->fault_at = fault < 0 ? t->tokens / 2 : fault < t->tokens ? fault : t->tokens;
+}
+
+/* After how many tokens a fault happens: the first that says so, else the middle; -1: none does. */
+static int64_t fault_place(const struct null_conn *c) {
+    static const int kinds[] = {NULLSERVER_RESET, NULLSERVER_CLOSE, NULLSERVER_TRUNCATE,
+                                NULLSERVER_ERROR_EVENT, NULLSERVER_GARBAGE, NULLSERVER_STALL};
+    int64_t tokens = c->stream.tokens;
+    int any = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        int64_t at = c->ask.faults.arg[kinds[i]];
+        if (!have(c, kinds[i]))
+            continue;
+        any = 1;
+        if (at >= 0 && kinds[i] != NULLSERVER_STALL)
+            return at < tokens ? at : tokens;
+    }
+    return any ? tokens / 2 : -1;
+}
+
+void null_stream_enter(struct nullserver *s, struct null_conn *c) {
+    c->stream = (struct null_stream){.number = c->stream.number};
+    set_length(s, c);
+    c->stream.fault_at = fault_place(c);
     if (s->opt.slots && s->running >= s->opt.slots) {
         c->state = NULL_QUEUED;
         TAILQ_INSERT_TAIL(&s->queue, c, queue);

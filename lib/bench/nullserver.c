@@ -415,9 +415,16 @@ static void do_due(struct nullserver *s) {
     }
 }
 
+/* So many have ended, and their clients have all of it. */
 static int enough(const struct nullserver *s) {
-    return s->opt.requests && s->counts.replies + s->counts.cancelled >= s->opt.requests &&
-           !s->heap_len;
+    const struct null_conn *c;
+    if (!s->opt.requests || s->counts.replies + s->counts.cancelled < s->opt.requests ||
+        s->heap_len)
+        return 0;
+    TAILQ_FOREACH(c, &s->all, all)
+        if (c->out.len)
+            return 0;
+    return 1;
 }
 
 static int loop(struct nullserver *s, struct err *err) {
