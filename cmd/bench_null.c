@@ -168,6 +168,19 @@ static void take_option(struct options *o, int c, const char *arg) {
     }
 }
 
+/* Options that are fine alone. */
+static void check_together(const struct nullserver_options *o) {
+    double shares = 0;
+    for (size_t i = 0; i < o->faults; i++)
+        shares += o->fault[i].share < 1 ? o->fault[i].share : 0;
+    if (shares > 1 + 1e-9)
+        usage_die("--fault: the shares sum to %g: expected at most 1", shares);
+    if (o->cache && o->prompt_tokens >= 0)
+        usage_die("--cache knows prefixes by their words, which --prompt-tokens ignores");
+    if (o->stall_every_ns && o->stall_every_ns <= o->stall_for_ns)
+        usage_die("--stall: a stall must be over before the next begins");
+}
+
 /* ---- running ------------------------------------------------------------------------------ */
 
 static struct nullserver *server;       /* for the signal handler */
@@ -225,6 +238,7 @@ int bench_null(int argc, char **argv) {
     if (optind < argc)
         usage_die("'%s': null reads nothing", argv[optind]);
 
+    check_together(&o.server);
     raise_limit();
     server = nullserver_new(&o.server, &err);
     if (!server)
