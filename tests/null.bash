@@ -26,5 +26,5 @@ teardown() {
 is() {
     local what=$1
     shift
-    jq -es "$what" "$@" >/dev/null || { echo "not so: $what"; jq -c 'del(.samples)' "$@"; return 1; }
+    jq -es "$what" "$@" >/dev/null || { echo "not so: $what"; cut -c 1-300 "$@"; return 1; }
 }

@@ -119,7 +119,7 @@ struct nullserver {
     int64_t first_ns;           /* clock_ns of the first request; 0: none yet */
     int64_t next_stall_ns;      /* clock_ns; INT64_MAX: none */
     int64_t frozen_ns;          /* time spent in stalls */
-    int64_t now;                /* of the server's clock, once a pass */
+    int64_t now;                /* of the server's clock, as of this pass or request */
     double gate_ns;             /* rate: when the gate is free again */
     int running;                /* slots taken */
     struct null_conn **heap;    /* [1..heap_len] by due time */

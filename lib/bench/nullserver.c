@@ -296,6 +296,10 @@ static void read_some(struct null_conn *c) {
     c->eof |= n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
 }
 
+static int64_t server_clock(const struct nullserver *s) {
+    return clock_ns() - s->frozen_ns;
+}
+
 /* Serves the request that stands in the buffer. 0: it is not whole. */
 static int serve_one(struct nullserver *s, struct null_conn *c) {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -304,6 +308,7 @@ static int serve_one(struct nullserver *s, struct null_conn *c) {
     int got = null_http_read(&c->http, c->in.data + c->in_at, c->in.len - c->in_at);
     if (got == 1) {
         c->keep_alive = c->http.keep_alive;
+        s->now = server_clock(s);       /* it may have come since this pass began */
         null_api_serve(s, c);
         return 1;
     }
@@ -346,10 +351,6 @@ static void take_input(struct nullserver *s, struct null_conn *c) {
 }
 
 /* ---- the loop ----------------------------------------------------------------------------- */
-
-static int64_t server_clock(const struct nullserver *s) {
-    return clock_ns() - s->frozen_ns;
-}
 
 /* Stands still; a stop is heard. */
 static void stall(struct nullserver *s) {
