@@ -355,7 +355,7 @@ static void take_input(struct nullserver *s, struct null_conn *c) {
 /* Stands still; a stop is heard. */
 static void stall(struct nullserver *s) {
     int64_t start = clock_ns();
-    int64_t end = s->next_stall_ns + s->opt.stall_for_ns;
+    int64_t end = start + s->opt.stall_for_ns;
     struct pollfd stop = {.fd = s->stop_fd, .events = POLLIN};
     for (int64_t left; (left = end - clock_ns()) > 0;) {
         const struct timespec t = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
