@@ -8,7 +8,7 @@ setup() {
     for tool in sh env grep cut tr sed mktemp rm cat ln; do
         ln -s "$(type -P $tool)" "$bin/$tool"
     done
-    for tool in gcc jq bats mandoc zstd python3 gnuplot; do
+    for tool in gcc jq bats mandoc zstd python3 gnuplot nghttpx; do
         fake $tool true
     done
     fake id 'echo 0'
