@@ -467,7 +467,7 @@ static void say_notes(const struct serve_run *run) {
     if (run->opt->common.quiet)
         return;
     if (run->opt->warmup)
-        warn("%lld requests to warm up do not count (--warmup)", (long long)run->opt->warmup);
+        warn("warm-up requests that do not count: %lld (--warmup)", (long long)run->opt->warmup);
     if (f->chunked)
         warn("the server gave no usage for %lld requests: tokens are counted as pieces, which may "
              "hold several", (long long)f->chunked);
