@@ -40,7 +40,7 @@ struct serve_options {
 
     struct load_slo slo;
     double at_least;            /* share of good requests; 0: not asked for */
-    double max_lag_ms;          /* 0: load.h's */
+    double max_lag_ms, max_busy;        /* of the client; 0: load.h's */
     struct price price;
     const char *save, *plot;
 };
@@ -86,7 +86,8 @@ struct serve_run {              /* what is known after a load */
     const struct load_figures *figures;
     int64_t start_ns;
     char time[40];              /* the start by the calendar */
-    double client_cpu;          /* share of a core, of the busiest thread */
+    double client_cpu;          /* share of a core that the busiest client's thread had */
+    double client_wait;         /* and share of the time it waited for one; NAN: not known */
     double joules;              /* NAN: no counter */
     const struct feed *feed;
 };

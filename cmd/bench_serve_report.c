@@ -187,6 +187,9 @@ static void add_counts(struct report *r) {
         add_value(r, "cached", "%", SERIES_HIGHER, f->cached_share * 100, none, f->ok);
     add_value(r, "client_cpu", "%", SERIES_LOWER, r->run->client_cpu * 100, none,
               r->run->opt->threads);
+    if (!isnan(r->run->client_wait))
+        add_value(r, "client_wait", "%", SERIES_LOWER, r->run->client_wait * 100, none,
+                  r->run->opt->threads);
 }
 
 void serve_report(const struct serve_run *run, int argc, char **argv) {

@@ -1,9 +1,9 @@
-# llm-bench serve: load on a server, against llm-bench null; nothing here depends on speed, so that
-# limits on the client's lag are lifted where the exit status matters.
+# llm-bench serve: load on a server, against llm-bench null; nothing here depends on speed, so the
+# limits that a client must keep to are lifted where the exit status matters.
 
 load bench
 
-EASY=(--max-lag 1h -q)
+EASY=(--max-lag 1h --max-cpu 1000% -q)
 
 teardown() {
     [ -z "${SERVER:-}" ] || { kill "$SERVER" && wait "$SERVER"; } 2>/dev/null || true
@@ -45,6 +45,7 @@ cell() {
     fails 2 serve --url http://127.0.0.1:1/v1 --max-concurrency 2
     fails 2 serve --url http://127.0.0.1:1/v1 --slo ttft
     fails 2 serve --url http://127.0.0.1:1/v1 --goodput-at-least 0.9
+    fails 2 serve --url http://127.0.0.1:1/v1 --max-cpu 0
     fails 2 serve --url http://127.0.0.1:1/v1 --shared-prefix 300
     fails 2 serve --url http://127.0.0.1:1/v1 --prefixes 3
     fails 2 serve --url http://127.0.0.1:1/v1 -t 2
@@ -262,6 +263,16 @@ END
     [ "$status" = 4 ]
     [ "$(cell "$T/out" ttft valid)" = no ]
     grep -q 'sent late, p99' "$T/err"
+}
+
+@test "a client that is busy is refused" {
+    null
+    local status=0
+    timeout 60 "$BENCH" serve --url "$URL" --requests 20 --max-lag 1h --max-cpu 0.0000001 \
+        >"$T/out" 2>"$T/err" || status=$?
+    [ "$status" = 4 ]
+    [ "$(cell "$T/out" ttft valid)" = no ]
+    grep -q 'the client was the bottleneck' "$T/err"
 }
 
 @test "money: cached tokens at their own price, per good request" {

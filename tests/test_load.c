@@ -44,7 +44,7 @@ static struct load steady(int n, int tokens) {
 
 static void latencies_count_from_the_schedule(void) {
     struct load l = steady(101, 11);
-    struct load_figures *f = load_figures(&l, &(struct load_options){.client_cpu = 0.1});
+    struct load_figures *f = load_figures(&l, &(struct load_options){.client_busy = 0.1});
     CHECK_INT(f->ok, 101);
     CHECK_INT(f->ttft.n, 101);
     CHECK_NEAR(f->ttft.p[LOAD_P50], 10, 1e-9);
@@ -175,9 +175,12 @@ static void without_usage_pieces_are_counted_and_said(void) {
 
 static void a_bad_client_is_told(void) {
     struct load l = steady(50, 3);
-    struct load_figures *f = load_figures(&l, &(struct load_options){.client_cpu = 0.81});
+    struct load_figures *f = load_figures(&l, &(struct load_options){.client_busy = 0.81});
     CHECK_INT(f->faults, LOAD_BUSY);
     CHECK_NEAR(f->max_lag_ms, 5, 0);
+    load_figures_free(f);
+    f = load_figures(&l, &(struct load_options){.client_busy = 0.81, .max_busy = 0.9});
+    CHECK_INT(f->faults, 0);
     load_figures_free(f);
     f = load_figures(&l, &(struct load_options){.max_lag_ms = 0.5});
     CHECK_INT(f->faults, LOAD_LAGS);

@@ -15,7 +15,7 @@
 #define LEVEL 0.95              /* of the intervals */
 #define PARTS 20                /* of the window, for intervals of rates */
 #define PARTS_NEED 60           /* requests: three a part */
-#define BUSY 0.8                /* of a core: beyond this a thread's client is no bystander */
+#define BUSY 0.8                /* of the time: beyond this a client is no bystander */
 #define LAG_LEAST_MS 5
 #define LAG_SHARE 0.1           /* of the median TTFT */
 
@@ -315,8 +315,9 @@ static void count_ends(const struct load *l, const struct load_slo *slo, struct 
 }
 
 static int find_faults(const struct load_figures *f, const struct load_options *opt) {
+    double most = opt->max_busy > 0 ? opt->max_busy : BUSY;
     return (f->lag.p[LOAD_P99] > f->max_lag_ms ? LOAD_LAGS : 0) |
-           (opt->client_cpu > BUSY ? LOAD_BUSY : 0) | (f->ok ? 0 : LOAD_EMPTY);
+           (opt->client_busy > most ? LOAD_BUSY : 0) | (f->ok ? 0 : LOAD_EMPTY);
 }
 
 struct load_figures *load_figures(const struct load *l, const struct load_options *opt) {

@@ -75,7 +75,9 @@ struct load_slo {
 struct load_options {
     struct load_slo slo;
     double max_lag_ms;          /* 0: 5 ms or a tenth of the median TTFT, whichever is larger */
-    double client_cpu;          /* the busiest thread's share of one core */
+    double client_busy;         /* share of the time in which the busiest client's thread ran or
+                                 * waited for a core */
+    double max_busy;            /* 0: 0.8 */
 };
 
 enum { LOAD_P50, LOAD_P90, LOAD_P95, LOAD_P99, LOAD_PERCENTILES };
