@@ -13,16 +13,16 @@
  * is a token: x how many tokens came before it, y what it cost. What the text is, is sniffed, plain
  * or zstd; any mixture of:
  *
- *   step records          of llm-run, llm-trace(5): a prompt's passes add up. Passes that several
- *   request records       requests share say nothing about one length and are left out, and so are
- *                         prompts of which a part was cached
- *                         of llm-bench serve and of runs without steps: prefill from the time to
- *                         the first token (ttft_sent_ms, ttft_ms, ttft_ns), decode from the mean time of the
- *                         others (tpot_ms) at the middle of the answer. Failed ones and warm-up
- *                         are left out
- *   rows                  of llm-bench model, JSON Lines or tab-separated: each sample is a point;
- *                         and llama-bench's JSON Lines
- *   two columns           length and cost, blanks or a comma between them; # begins a comment
+ *   step records       of llm-run, llm-trace(5): a prompt's passes add up. Passes that several
+ *                      requests share say nothing about one length and are left out, and so are
+ *                      prompts of which a part was cached
+ *   request records    of llm-bench serve and of runs without steps: prefill from the time to the
+ *                      first token (ttft_sent_ms, else ttft_ms or ttft_ns), decode from the mean
+ *                      time of the others (tpot_ms, or total_ns) at the middle of the answer.
+ *                      Failed ones and warm-up are left out
+ *   rows               of llm-bench model, JSON Lines or tab-separated: each sample is a point;
+ *                      and llama-bench's JSON Lines
+ *   two columns        length and cost, blanks or a comma between them; # begins a comment
  */
 #ifndef GROWTH_H
 #define GROWTH_H

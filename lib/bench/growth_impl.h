@@ -12,9 +12,10 @@
 enum {
     R_TOKENS, R_POSITION, R_NS, R_FLOPS_ATTENTION, R_FLOPS_DENSE, R_FLOPS_EXPERTS, R_FLOPS_HEAD,
     R_DENSE_READ, R_EXPERTS_READ, R_KV_READ, R_KV_WRITE, R_JOULES, R_REQUEST, R_REQUESTS,
-    R_INPUT, R_OUTPUT, R_CACHED, R_TTFT_NS, R_TOTAL_NS, R_TTFT_MS, R_TTFT_SENT_MS, R_TPOT_MS, R_DEPTH,
-    R_PARALLEL, R_FLOPS_PER_TOKEN, R_WEIGHT_PER_TOKEN, R_KV_READ_PER_TOKEN, R_KV_WRITE_PER_TOKEN,
-    R_JOULES_PER_TOKEN, R_MEDIAN, R_N_PROMPT, R_N_GEN, R_N_DEPTH, R_AVG_NS, R_NUMBERS
+    R_INPUT, R_OUTPUT, R_CACHED, R_TTFT_NS, R_TOTAL_NS, R_TTFT_MS, R_TTFT_SENT_MS, R_TPOT_MS,
+    R_DEPTH, R_PARALLEL, R_FLOPS_PER_TOKEN, R_WEIGHT_PER_TOKEN, R_KV_READ_PER_TOKEN,
+    R_KV_WRITE_PER_TOKEN, R_JOULES_PER_TOKEN, R_MEDIAN, R_N_PROMPT, R_N_GEN, R_N_DEPTH, R_AVG_NS,
+    R_NUMBERS
 };
 enum { R_TYPE, R_PHASE, R_END, R_NAME, R_UNIT, R_WORDS };
 
@@ -30,8 +31,8 @@ struct growth_record {
 
 /* One JSON object up to the line's end. 0, or -1 and j says where and what. */
 int growth_record_json(struct growth_record *r, struct json *j);
-/* Which column of a table is what: an index into number, R_NUMBERS + index into word, -1: none,
- * GROWTH_SAMPLES. */
+/* What the name of a member or column stands for: an index into number, R_NUMBERS + an index into
+ * word, one of these, or -1. */
 enum { GROWTH_SAMPLES = R_NUMBERS + R_WORDS, GROWTH_WARMUP, GROWTH_ROWS };
 int growth_record_field(const char *name, size_t len);
 void growth_record_clear(struct growth_record *r);
@@ -57,7 +58,7 @@ struct growth {
     struct growth_prompt *prompt;       /* [prompts] open ones */
     size_t prompts, prompt_room;
     int steps;                          /* this run has step records */
-    uint32_t units;                     /* requests and samples so far: groups before they are cut */
+    uint32_t units;                     /* requests and samples so far, not yet groups */
     struct growth_slot *slot;           /* [slots, a power of two] this run's requests */
     size_t slots, slots_used;
 };

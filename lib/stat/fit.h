@@ -28,9 +28,10 @@ struct fit {
 
 /* Fits n points (y > 0, x >= 0). -1: none of them, or no two different x. Points with x = 0 stay
  * out of the exponent; it is NAN without two others. A term that is lost in the rounding of the
- * others, for every length measured, is 0, and so is an exponent below 1e-10. group: as in boot.h, points that were measured
- * together. Intervals are {NAN, NAN} for few groups, as in boot.h; some 50 ns a
- * group and resample. */
+ * others, for every length measured, is 0, and so is an exponent below 1e-10.
+ *
+ * group: as in boot.h, points that were measured together. Intervals are {NAN, NAN} for few groups,
+ * as there; they take some 50 ns a group and resample. */
 int fit_growth(const double *x, const double *y, size_t n, const uint32_t *group, uint32_t groups,
                const struct boot *opt, struct fit *out);
 

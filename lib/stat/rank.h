@@ -15,7 +15,7 @@
 
 struct rank_test {
     double u;                   /* pairs with a > b, ties half */
-    double p;                   /* two-sided */
+    double p;                   /* two-sided: twice the smaller tail, at most 1 */
     int exact;                  /* 1: all arrangements counted, else the normal approximation */
 };
 
@@ -31,12 +31,15 @@ struct rank_shift {
 };
 
 /* Hodges and Lehmann 1963; interval of Moses (Hollander and Wolfe, 4.3), exact for the sizes that
- * the test is, {NAN, NAN} where no such interval reaches the level. In memory of na + nb. */
+ * the test is (with ties it holds the truth more often), {NAN, NAN} where no such interval reaches
+ * the level. In memory of na + nb, and some microsecond a sample. */
 struct rank_shift rank_shift(const double *a, size_t na, const double *b, size_t nb, double level);
 /* The same of the ratio a / b, through logarithms; all samples are above 0, else all NAN. */
 struct rank_shift rank_ratio(const double *a, size_t na, const double *b, size_t nb, double level);
 
-/* Wilcoxon's signed ranks of paired differences (zeros left out): exact while n <= 60. */
+/* Wilcoxon's signed ranks of paired differences (zeros left out): exact, also with ties, while
+ * n <= 60. u is the sum of the ranks of positive differences. p is NAN for no differences, 1 where
+ * all are zero. */
 struct rank_test rank_signed(const double *difference, size_t n);
 
 /* Holm 1979: p[n] becomes adjusted for n tests at once, in place; NAN stays and does not count. */
