@@ -42,7 +42,9 @@ static const char *const usage[] = {
     "      --metric[=NAME]    compare what the commands print, in any form that is read of files\n"
     "  -o, --save FILE        keep the samples: rows, JSON Lines\n",
     BENCH_USAGE,
-    "                         also junit, and github (of github-action-benchmark)\n"
+    "      --format junit     XML of JUnit: a case a series, a failure for what --fail-on and\n"
+    "                         --margin ask about, skipped where nothing can be said\n"
+    "      --format github    JSON of github-action-benchmark; --only chooses the direction\n"
     "General\n"
     "  -h, --help             -V, --version\n",
     NULL};

@@ -235,6 +235,16 @@ void table_int(struct table *t, int64_t v) {
     add_cell(t, text, KIND_INT);
 }
 
+static void format_float(const struct table *t, double v, char *text, size_t size) {
+    int decimals = t->columns[t->at].decimals;
+    if (!table_for_people(t->format))
+        snprintf(text, size, "%.10g", v);
+    else if (decimals > 0 && v != 0 && fabs(v) < pow(10, 1 - decimals))
+        snprintf(text, size, "%.2g", v);        /* decimals would leave next to nothing of it */
+    else
+        snprintf(text, size, "%.*f", decimals, v);
+}
+
 void table_float(struct table *t, double v) {
     char text[400];
     if (t->format == TABLE_JSON) {
@@ -242,10 +252,7 @@ void table_float(struct table *t, double v) {
         end_cell(t);
         return;
     }
-    if (table_for_people(t->format))
-        snprintf(text, sizeof(text), "%.*f", t->columns[t->at].decimals, v);
-    else
-        snprintf(text, sizeof(text), "%.10g", v);
+    format_float(t, v, text, sizeof(text));
     int none = isnan(v) || (isinf(v) && t->format == TABLE_SQL);
     add_cell(t, none ? NULL : text, KIND_FLOAT);
 }

@@ -25,7 +25,8 @@ enum table_format {
 
 struct column {
     const char *name;           /* with the unit: prefill_tps, kv_bytes */
-    int decimals;               /* of table_float where people read; elsewhere all that matter */
+    int decimals;               /* of table_float where people read (small numbers keep two
+                                 * digits); elsewhere all that matter */
 };
 
 struct table;
