@@ -74,7 +74,7 @@ static void say_origins(const struct stat_side *side, const struct comparisons *
         {"host", "measured on different hosts"}, {"cpu", "measured on different processors"},
         {"gpu", "measured on different GPUs"}, {"kernels", "run with different kernels"},
         {"threads", "run with different numbers of threads"}, {"model", "different models"},
-        {"kv_type", "different types of the KV cache"},
+        {"kv_type", "different types of the KV cache"}, {"load", "under different loads"},
         {"command", "different command lines"}, {"files", "measured on different files"}};
     for (int pair = 0; pair < c->pairs; pair++) {
         for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {

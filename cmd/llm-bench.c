@@ -14,7 +14,6 @@ static const struct verb verbs[] = {
     {"fit", bench_fit, "cost against length: a + b n + c n^2, and the exponent"},
     {"score", bench_score, "right answers for the tokens, joules and money they cost"},
     {"stat", bench_stat, "two results, or two commands in turn, compared"},
-    {"stat", bench_stat, "compare two results, or two commands, honestly"},
     {0},
 };
 

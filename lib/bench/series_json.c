@@ -351,9 +351,12 @@ static int read_hyperfine(struct series_builder *b, struct json *j, char *result
 static void read_run(struct series_builder *b) {
     static const char *const told[][2] = {
         {"host", "host"}, {"host_cpu", "cpu"}, {"cpu", "kernels"}, {"threads", "threads"},
-        {"version", "program"}, {"file", "model"}, {"kv_type", "kv_type"}};
+        {"version", "program"}, {"program", "program"}, {"file", "model"}, {"kv_type", "kv_type"},
+        {"load", "load"}};
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         add_origin_of(b, told[i][0], told[i][1]);
+    if (!find(b, "file"))
+        add_origin_of(b, "model", "model");
     b->run_origin.len = 0;
     buf_add(&b->run_origin, b->origin.data, b->origin.len);
 }
@@ -369,12 +372,20 @@ static int is_moment(const struct reqs_text *key) {
     return 0;
 }
 
-/* Each number with a unit in its name; of a step, with its phase before it. What ended in an error
- * has no times that mean anything. */
+/* What ended in an error has no times that mean anything, and a warm-up is to be left out. */
+static int is_void(const struct series_builder *b) {
+    struct reqs_text end;
+    const char *error = find(b, "error");
+    const char *warmup = find(b, "warmup");
+    if ((error && *error == '"' && error[1] != '"') || (warmup && *warmup == 't'))
+        return 1;
+    return !text_of(b, "end", &end) && !is(&end, "ok");
+}
+
+/* Each number with a unit in its name; of a step, with its phase before it. */
 static void read_record(struct series_builder *b) {
     struct reqs_text phase = {NULL, 0};
-    const char *error = find(b, "error");
-    if (error && *error == '"' && error[1] != '"')
+    if (is_void(b))
         return;
     text_of(b, "phase", &phase);
     for (size_t i = 0; i < b->members; i++) {
