@@ -163,10 +163,11 @@ static void add_xml(struct buf *b, const char *s) {
 static void add_numbers(struct buf *b, const struct comparison *c) {
     const struct series *s = either(c);
     char text[256];
-    snprintf(text, sizeof text, "%.6g %.40s, was %.6g; ratio %.4g (%.4g to %.4g), p %.3g",
-             c->head_median, s->unit, c->base_median, c->ratio.shift, c->ratio.interval.low,
-             c->ratio.interval.high, c->p_adjusted);
+    snprintf(text, sizeof text, "%.6g %.40s, was %.6g", c->head_median, s->unit, c->base_median);
     add_xml(b, text);
+    if (!isnan(c->p_adjusted))
+        buf_printf(b, "; ratio %.4g (%.4g to %.4g), p %.3g", c->ratio.shift,
+                   c->ratio.interval.low, c->ratio.interval.high, c->p_adjusted);
     if (!isnan(c->need))
         buf_printf(b, "; %.0f samples a side should do", c->need);
 }

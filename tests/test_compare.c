@@ -86,6 +86,15 @@ static void counts_all_tests(void) {
     CHECK_NEAR(c.c[0].p_adjusted, 4.0 / 70, 1e-12);
     CHECK_NEAR(c.c[0].need, 5, 0);
     comparisons_free(&c);
+    /* With two samples the second could not pass anyhow, and no longer counts. */
+    b->s[1].n = h->s[1].n = 2;
+    compare_add(&c, b, h);
+    compare_judge(&c, &(struct compare_options){LEVEL, 0});
+    CHECK_INT(c.c[0].verdict, COMPARE_WORSE);
+    CHECK_INT(c.c[1].verdict, COMPARE_NOTHING);
+    CHECK_NEAR(c.c[1].need, 5, 0);
+    CHECK(isnan(c.c[1].p_adjusted));
+    comparisons_free(&c);
     series_free(b);
     series_free(h);
 }

@@ -356,6 +356,9 @@ static void judge(struct comparison *c, double least_p, double tests,
     if (!samples(c->base) || !samples(c->head)) {
         c->verdict = samples(c->base) ? COMPARE_ONLY_BASE
                      : samples(c->head) ? COMPARE_ONLY_HEAD : COMPARE_NOTHING;
+    } else if (isnan(least_p)) {
+        c->verdict = COMPARE_NOTHING;
+        c->need = least_samples(tests + 1, alpha);
     } else if (least_p > alpha) {
         c->verdict = COMPARE_NOTHING;
         c->need = least_samples(tests, alpha);
@@ -380,9 +383,13 @@ void compare_judge(struct comparisons *all, const struct compare_options *opt) {
     for (size_t i = 0; i < all->n; i++) {
         struct comparison *c = &all->c[i];
         measure(c, opt);
-        p[i] = c->p;
-        least[i] = isnan(c->p) ? NAN : rank_least_p(c->base->n, c->head->n);
-        tests += !isnan(c->p);
+        /* What could not have been significant by itself is no test, and must not make the others
+         * harder (Tarone 1990). */
+        double possible = isnan(c->p) ? NAN : rank_least_p(c->base->n, c->head->n);
+        int is_test = possible <= 1 - opt->level;
+        p[i] = is_test ? c->p : NAN;
+        least[i] = is_test ? possible : NAN;
+        tests += is_test;
     }
     rank_holm(p, all->n);
     rank_holm(least, all->n);       /* what the best outcome of all tests would have given */

@@ -57,7 +57,7 @@ struct comparison {
     struct rank_shift ratio;            /* head / base; where a sample is not above 0, 1 + their
                                          * difference / base_median; NAN when that is not either */
     double p;                           /* that there is no difference beyond the margin */
-    double p_adjusted;
+    double p_adjusted;                  /* NAN where the samples are too few for any conclusion */
     int verdict;                        /* enum compare_verdict */
     double need;                        /* samples a side that should do; NAN: enough, or unknown */
     unsigned base_noise, head_noise;    /* bits of compare_noise */
