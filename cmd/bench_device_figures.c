@@ -147,7 +147,7 @@ static void plan_latencies(struct probe *p) {
 static void plan_disk(struct probe *p) {
     const char *method = limits_disk_direct(p->disk) ? "O_DIRECT" : "page cache dropped";
     int reads = (int)fmax(DISK_READS, p->opt->seconds / DISK_WINDOW_S);
-    struct figure *f = add(p, FIGURE_DISK_WRITE, 0, NULL, 1);
+    struct figure *f = add(p, FIGURE_DISK_WRITE, 0, NULL, limits_disk_writes(p->disk));
     snprintf(f->name, sizeof f->name, "disk-write");
     for (int many = 0; many < 2; many++) {
         f = add(p, FIGURE_DISK_READ, 0, many ? p->readers : p->team[0], reads);
@@ -242,7 +242,7 @@ static double window(struct probe *p, struct figure *f) {
     case FIGURE_PRODUCT: return product_rate(p->product, f->which, p->window_s);
     case FIGURE_BARRIER: return limits_barrier(f->par, p->window_s);
     case FIGURE_LATENCY: return limits_latency(f->ring, p->window_s);
-    case FIGURE_DISK_WRITE: return limits_disk_write(p->disk);
+    case FIGURE_DISK_WRITE: return limits_disk_write(p->disk, f->n);
     case FIGURE_DISK_READ: v = limits_disk_read(p->disk, f->par, DISK_WINDOW_S, &e); break;
     case FIGURE_DISK_LATENCY: v = limits_disk_latency(p->disk, &e); break;
     }
@@ -275,7 +275,7 @@ static void run_disk(struct probe *p) {
     int reads = (int)fmax(DISK_READS, p->opt->seconds / DISK_WINDOW_S);
     for (int i = 0; i < p->figures; i++) {
         struct figure *f = &p->figure[i];
-        int n = f->kind == FIGURE_DISK_WRITE ? 1
+        int n = f->kind == FIGURE_DISK_WRITE ? limits_disk_writes(p->disk)
               : f->kind == FIGURE_DISK_READ ? reads
               : f->kind == FIGURE_DISK_LATENCY ? DISK_LATENCIES : 0;
         while (f->n < n && is_disk(f))

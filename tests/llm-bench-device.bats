@@ -104,7 +104,7 @@ profile() {
     pid=$!
     # until it holds the file without a name, or has found out that there is no disk
     for _ in $(seq 300); do
-        # shellcheck disable=SC2012
+        # shellcheck disable=SC2010
         ls -l "/proc/$pid/fd" 2>/dev/null | grep -q deleted && break
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1

@@ -214,7 +214,9 @@ static void reads_a_disk(void) {
     if (d) {
         CHECK(limits_disk_bytes(d) >= (size_t)16 << 20 && limits_disk_bytes(d) <= (size_t)32 << 20);
         CHECK(limits_disk_capacity(d) >= (double)limits_disk_bytes(d));
-        CHECK(limits_disk_write(d) > 0);
+        CHECK(limits_disk_writes(d) >= 1);
+        for (int i = 0; i < limits_disk_writes(d); i++)
+            CHECK(limits_disk_write(d, i) > 0);
         for (int i = 0; i < 3; i++)
             CHECK(limits_disk_read(d, two, 0.01, &e) > 0);
         double latency = limits_disk_latency(d, &e);

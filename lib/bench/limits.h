@@ -97,7 +97,7 @@ double limits_barrier(struct par *par, double seconds);
 /* A file without a name in a folder: it vanishes with the process, however that ends. */
 struct limits_disk;
 
-/* Writes `bytes` (or as much as `seconds` allow, at least 16 MiB) into a new file and flushes it.
+/* Writes `bytes` (or as much as `seconds` allow, at least 16 MiB) into a new file.
  * NULL with err: no folder, no room, or a file system that lives in memory. */
 struct limits_disk *limits_disk_new(const char *folder, size_t bytes, double seconds,
                                     struct err *err);
@@ -105,7 +105,8 @@ void limits_disk_free(struct limits_disk *d);                   /* NULL is fine 
 int limits_disk_direct(const struct limits_disk *d);    /* 1: past the page cache (O_DIRECT) */
 size_t limits_disk_bytes(const struct limits_disk *d);  /* of the file */
 double limits_disk_capacity(const struct limits_disk *d);       /* bytes of the file system */
-double limits_disk_write(const struct limits_disk *d);  /* bytes a second, with the flush */
+int limits_disk_writes(const struct limits_disk *d);    /* windows of writing, of 16 MiB */
+double limits_disk_write(const struct limits_disk *d, int i);   /* bytes a second, with a flush */
 /* Bytes a second of a sequential read in blocks of 1 MiB by the threads of par, which take blocks
  * in turn, going on where the last window ended. -1: err. */
 double limits_disk_read(struct limits_disk *d, struct par *par, double seconds, struct err *err);

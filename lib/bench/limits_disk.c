@@ -28,7 +28,9 @@
 struct limits_disk {
     int fd, direct;
     size_t bytes;
-    double capacity, write_rate;
+    double capacity;
+    double *write_rate;         /* [writes] bytes a second of a window */
+    int writes;
     char *block;                /* [BLOCK] of the caller */
     atomic_size_t next;         /* block to be read next, without end */
     struct rng rng;
@@ -88,24 +90,41 @@ static void fill_block(struct limits_disk *d) {
     }
 }
 
-/* Filled anew for each block, outside the clock. */
-static int write_file(struct limits_disk *d, size_t bytes, double seconds, struct err *err) {
+/* A window of writing: blocks one after the other and a flush. Each block is filled anew, outside
+ * the clock. */
+static int write_window(struct limits_disk *d, size_t bytes, struct err *err) {
     int64_t spent = 0;
-    while (d->bytes < bytes && (d->bytes < LEAST_FILE || (double)spent < seconds * 1e9)) {
+    size_t end = d->bytes + bytes;
+    for (; d->bytes < end; d->bytes += BLOCK) {
         fill_block(d);
         int64_t start = clock_ns();
         ssize_t n = pwrite(d->fd, d->block, BLOCK, (off_t)d->bytes);
+        spent += clock_ns() - start;
         if (n != (ssize_t)BLOCK)
             return err_set(err, "%s: writing a file for the disk's figures: %s", d->folder,
                            n < 0 ? strerror(errno) : "short write");
-        spent += clock_ns() - start;
-        d->bytes += BLOCK;
     }
     int64_t start = clock_ns();
     if (fdatasync(d->fd))
         return err_set(err, "%s: flushing a file: %s", d->folder, strerror(errno));
     spent += clock_ns() - start;
-    d->write_rate = (double)d->bytes * 1e9 / (double)spent;
+    d->write_rate = mem_grow(d->write_rate, (size_t)d->writes + 1, sizeof *d->write_rate);
+    d->write_rate[d->writes++] = (double)bytes * 1e9 / (double)spent;
+    return 0;
+}
+
+/* Room is allocated first, where the file system can, so that the figure is the drive's and not
+ * that of the allocator. */
+static int write_file(struct limits_disk *d, size_t bytes, double seconds, struct err *err) {
+    int64_t start = clock_ns();
+    if (fallocate(d->fd, 0, 0, (off_t)bytes) && errno == ENOSPC)
+        return err_set(err, "%s: no room for a file of %zu MiB", d->folder, bytes >> 20);
+    while (d->bytes < bytes &&
+           (d->bytes < LEAST_FILE || (double)(clock_ns() - start) < seconds * 1e9)) {
+        size_t left = bytes - d->bytes;
+        if (write_window(d, left < LEAST_FILE ? left : LEAST_FILE, err))
+            return -1;
+    }
     return 0;
 }
 
@@ -139,6 +158,7 @@ void limits_disk_free(struct limits_disk *d) {
     if (!d)
         return;
     close(d->fd);
+    free(d->write_rate);
     free(d->block);
     free(d);
 }
@@ -155,8 +175,12 @@ double limits_disk_capacity(const struct limits_disk *d) {
     return d->capacity;
 }
 
-double limits_disk_write(const struct limits_disk *d) {
-    return d->write_rate;
+int limits_disk_writes(const struct limits_disk *d) {
+    return d->writes;
+}
+
+double limits_disk_write(const struct limits_disk *d, int i) {
+    return d->write_rate[i];
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
