@@ -201,7 +201,8 @@ static void check_figures(struct outcome *oc, void *state) {
 
 static void time_figures(struct run *r, struct outcome *oc, void *state) {
     const struct operation *op = oc->s->op;
-    bounds_watch(&r->bounds, &oc->ref->work);
+    const struct work *work = &oc->figure[oc->figures - 1].work;    /* of all rows */
+    bounds_watch(&r->bounds, work);
     for (int i = 0; i < oc->figures; i++)
         figure_prepare(op, state, &r->o->rules, &oc->figure[i]);
     for (int more = 1; more && !interrupted;) {
@@ -209,7 +210,7 @@ static void time_figures(struct run *r, struct outcome *oc, void *state) {
         for (int i = 0; i < oc->figures; i++)
             more |= figure_window(op, state, &oc->figure[i]);
     }
-    bounds_watch(&r->bounds, &oc->ref->work);
+    bounds_watch(&r->bounds, work);
     for (int i = 0; i < oc->figures; i++) {
         struct figure *f = &oc->figure[i];
         f->share = bounds_share(&r->bounds, &f->work, order_median(f->us, f->n) * 1e-6);

@@ -210,7 +210,6 @@ struct bounds {
     struct limits_arena *arena; /* NULL: limits of a profile */
     size_t cached;              /* bytes of all last-level caches */
     double rate[BOUNDS_CLASSES];        /* bytes/s by the log2 of a thread's bytes */
-    int taken[BOUNDS_CLASSES];          /* whether it was measured */
 };
 /* About `seconds` a limit. -1: no memory. */
 int bounds_measure(struct bounds *b, struct par *par, double seconds, struct err *err);

@@ -86,7 +86,7 @@ static const struct {
 } units[UNITS] = {{"f32", LIMITS_F32}, {"bf16", LIMITS_BF16}, {"int8", LIMITS_INT8}};
 
 #define WINDOW 0.003            /* seconds */
-#define READ_WINDOWS 3
+#define READ_WINDOWS 2
 #define SMALLEST 12             /* log2 of the fewest bytes a thread goes round in */
 
 /* Bytes of all caches of the last level. */
@@ -131,12 +131,24 @@ static void raise_to(double *to, double rate) {
     *to = rate > *to ? rate : *to;
 }
 
+/* log2 of a thread's bytes when calls go round in so many; no more than that, since fewer are
+ * faster. */
+static int set_class(const struct bounds *b, const struct work *w) {
+    int c = SMALLEST;
+    while (c < BOUNDS_CLASSES - 1 && ldexp(par_threads(b->par), c + 1) <= w->set)
+        c++;
+    return c;
+}
+
 void bounds_watch(struct bounds *b, const struct work *w) {
     if (!b->arena)
         return;
-    if (!bounds_cached(b, w))
-        raise_to(&b->best.read_bytes_per_s,
-                 limits_stream(b->par, b->arena, LIMITS_READ, 0, WINDOW));
+    int cached = bounds_cached(b, w);
+    int c = set_class(b, w);
+    for (int i = 0; i < READ_WINDOWS; i++)
+        raise_to(cached ? &b->rate[c] : &b->best.read_bytes_per_s,
+                 limits_stream(b->par, b->arena, LIMITS_READ, cached ? (size_t)1 << c : 0,
+                               WINDOW));
     for (int u = 0; u < UNITS; u++)
         if (w->ops[u] > 0) {
             int unit = has_unit(b, u) ? u : UNIT_F32;
@@ -158,14 +170,10 @@ static double read_rate(struct bounds *b, const struct work *w) {
         return b->best.read_bytes_per_s;
     if (!b->arena)
         return 0;
-    int class = SMALLEST;       /* no more bytes than the calls: the rate of fewer is higher */
-    while (class < BOUNDS_CLASSES - 1 && ldexp(par_threads(b->par), class + 1) <= w->set)
-        class++;
-    for (int i = 0; i < READ_WINDOWS && !b->taken[class]; i++)
-        raise_to(&b->rate[class], limits_stream(b->par, b->arena, LIMITS_READ, (size_t)1 << class,
-                                             WINDOW));
-    b->taken[class] = 1;
-    return b->rate[class];
+    int c = set_class(b, w);
+    if (!(b->rate[c] > 0))
+        bounds_watch(b, w);
+    return b->rate[c];
 }
 
 /* Seconds that the bytes take at least. Memory has one bus for both ways; in caches, loads and
