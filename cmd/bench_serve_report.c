@@ -135,8 +135,9 @@ static void add_latencies(struct report *r) {
 
 static void add_rates(struct report *r) {
     const struct load_figures *f = r->run->figures;
-    add_value(r, "offered", "req/s", SERIES_UNKNOWN, f->offered.rate, f->offered.interval,
-              f->requests);
+    if (r->run->opt->load != SERVE_CLOSED)
+        add_value(r, "offered", "req/s", SERIES_UNKNOWN, f->offered.rate, f->offered.interval,
+                  f->requests);
     add_rate(r, "throughput", "req/s", &f->done);
     add_rate(r, "output", "tok/s", &f->output);
     add_rate(r, "input", "tok/s", &f->input);
@@ -148,9 +149,9 @@ static void add_rates(struct report *r) {
               f->requests - f->errors[CLIENT_CANCELLED]);
 }
 
-/* What was spent is divided by good requests; those that were not good are paid for, too. The
- * joules are those of the whole load, its warm-up among them, and so are shared by all that ended
- * well or not. */
+/* What was spent is divided by good requests: those that were not good are paid for, too. Joules
+ * are counted over the whole load; what the warm-up took of them is taken to be its share of the
+ * requests. */
 static void add_costs(struct report *r) {
     const struct serve_run *run = r->run;
     const struct load_figures *f = run->figures;

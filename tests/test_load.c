@@ -61,17 +61,19 @@ static void latencies_count_from_the_schedule(void) {
     load_free(&l);
 }
 
-/* From 0 to the last sending at 1007 ms: 100.3 requests a second would have been offered in 1 s;
- * 98 ended by then (10 i + 30 < 1007), and each has 11 tokens from 10 i + 10 to 10 i + 30. */
+/* From 0 to the last sending at 1007 ms. Requests last from 10 i + 7 to 10 i + 30, so that 98 lie
+ * inside, one for 20 of its 23 ms and one for 10; each has 11 tokens from 10 i + 10 on. */
 static void rates_are_of_the_steady_window(void) {
     struct load l = steady(101, 11);
     struct load_figures *f = load_figures(&l, &(struct load_options){0});
     CHECK(!f->whole);
     CHECK_NEAR(f->window_s, 1.007, 1e-9);
-    CHECK_NEAR(f->done.rate, 98 / 1.007, 1e-6);
+    double done = 98 + 20.0 / 23 + 10.0 / 23;
+    CHECK_NEAR(f->done.rate, done / 1.007, 1e-6);
+    CHECK_NEAR(f->input.rate, 100 * 100 / 1.007, 1e-6);
     double tokens = 98 * 11 + 11 * (1007 - 990) / 20.0 + 11 * (1007 - 1000) / 20.0;
     CHECK_NEAR(f->output.rate, tokens / 1.007, 1e-6);
-    CHECK(f->done.interval.low < 98 / 1.007 && f->done.interval.high > 98 / 1.007);
+    CHECK(f->done.interval.low < done / 1.007 && f->done.interval.high > done / 1.007);
     CHECK_NEAR(f->input_ratio, 100.0 / 80, 1e-12);
     CHECK_NEAR(f->cached_share, 0.25, 1e-12);
     load_figures_free(f);

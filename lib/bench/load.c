@@ -210,20 +210,19 @@ static struct counted count(const struct load_sample *s, enum rate what,
         return s->sent_ns ? (struct counted){s->sent_ns, s->sent_ns, 1} : none;
     if (s->end != CLIENT_OK)
         return none;
+    int64_t input = s->input_tokens >= 0 ? s->input_tokens : s->mark.input_asked;
     switch (what) {
     case OUTPUT:
         return (struct counted){s->first_ns, s->last_ns, (double)s->output_tokens};
     case INPUT:
-        return (struct counted){s->first_ns, s->first_ns,
-                                s->input_tokens >= 0 ? (double)s->input_tokens
-                                : s->mark.input_asked >= 0 ? (double)s->mark.input_asked : 0};
+        return (struct counted){s->sent_ns, s->first_ns, input >= 0 ? (double)input : 0};
     case GOOD:
-        return (struct counted){s->last_ns, s->last_ns, load_is_good(s, slo)};
+        return (struct counted){s->sent_ns, s->last_ns, load_is_good(s, slo)};
     case OFFERED:
     case DONE:
         break;
     }
-    return (struct counted){s->last_ns, s->last_ns, 1};
+    return (struct counted){s->sent_ns, s->last_ns, 1};
 }
 
 /* Warm-up requests count here where they reach into the window: the server works for them too. */
