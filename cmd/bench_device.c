@@ -44,8 +44,8 @@ static const char *const usage[] = {
     "  -o, --output FILE      write the profile there, and the rows to stdout\n"
     "      --name NAME        of the machine in the profile (default: the host's name)\n",
     "Output\n"
-    "      --format FORMAT    profile, or rows as table, tsv, csv, jsonl, md or sql (default: a table\n"
-    "                         on a terminal, the profile in a pipe); --json is jsonl\n"
+    "      --format FORMAT    profile, or rows as table, tsv, csv, jsonl, md or sql (default: a\n"
+    "                         table on a terminal, the profile in a pipe); --json is jsonl\n"
     "  -v, --verbose          every column in a table too\n"
     "  -q, --quiet            fewer words on stderr, no progress bar\n"
     "  -h, --help             -V, --version\n",

@@ -84,10 +84,10 @@ size_t limits_arena_size(const struct limits_arena *a) {
 
 /* ---- streams ------------------------------------------------------------------------------ */
 
-/* Loads `bytes` (whole blocks of 512) and does nothing with them. Volatile, since a compiler that is
- * free to choose starts some lines ahead and comes back, and the prefetcher of a Zen 5 then gives a
- * third less. One loop, compiled for each width of register: only the widest loads get all out of
- * an L1 cache. */
+/* Loads `bytes` (whole blocks of 256) and does nothing with them. Volatile, since a compiler that
+ * is free to choose starts some lines ahead and comes back, and the prefetcher of a Zen 5 then
+ * gives a third less. One loop, compiled for each width of register: only the widest loads get all
+ * out of an L1 cache. */
 #define READ(name, isa, width) \
     isa static void name(const char *data, size_t bytes) { \
         typedef int64_t lanes __attribute__((vector_size(width), may_alias)); \

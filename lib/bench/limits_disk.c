@@ -1,8 +1,8 @@
 /* limits_disk.c - how fast a drive gives and takes, see limits.h
  *
- * The file is written first and read afterwards. O_DIRECT keeps the page cache out of it; where the
- * file system refuses that, the pages are dropped before a read and the figures say so. What a drive
- * or a hypervisor caches on its own side, nobody here can switch off.
+ * The file is written first and read afterwards. O_DIRECT keeps the page cache out of it; where
+ * the file system refuses that, the pages are dropped before a read and the figures say so. What a
+ * drive or a hypervisor caches on its own side, nobody here can switch off.
  */
 #include "lib/bench/limits.h"
 
