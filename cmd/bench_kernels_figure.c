@@ -103,10 +103,7 @@ int bounds_measure(struct bounds *b, struct par *par, double seconds, struct err
 }
 
 void bounds_of_device(struct bounds *b, const struct device *d) {
-    b->best = (struct limits){.f32 = device_flops(d, "f32"), .bf16 = device_flops(d, "bf16"),
-                              .int8 = device_flops(d, "int8")};
-    if (d->memories)
-        b->best.read_bytes_per_s = device_read_rate(&d->memory[0]);
+    limits_of_device(d, &b->best);
     b->cached = cached_bytes();
 }
 

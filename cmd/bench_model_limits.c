@@ -94,31 +94,24 @@ static int main_unit(const struct model *m, const struct kern *k) {
     return most;
 }
 
-/* What is published or measured, not the share of it to expect: a limit, as the measured ones. */
-static void profile_figures(const struct device *d, double *read, double flops[UNITS]) {
-    *read = d->memory[0].read_bytes_per_s;
-    for (int i = 0; i < d->computes; i++)
-        for (int u = 0; u < UNITS; u++)
-            if (!strcmp(d->compute[i].type, units[u]))
-                flops[u] = d->compute[i].flops_per_s;
-}
-
 /* Bandwidth and the units' peaks; 0: not known. */
 static void find_figures(const struct model_bench *b, const struct limits *all, int threads,
                          double *read, double flops[UNITS]) {
     if (b->no_limits)
         return;
-    if (b->device) {
-        profile_figures(b->device, read, flops);
-        return;
-    }
+    struct limits profile;
+    const struct limits *l = &profile;
     int i = 0;
     while (b->threads.v[i] != threads)
         i++;
-    *read = all[i].read_bytes_per_s;
-    flops[F32] = all[i].f32;
-    flops[BF16] = all[i].bf16;
-    flops[INT8] = all[i].int8;
+    if (b->device)
+        limits_of_device(b->device, &profile);
+    else
+        l = &all[i];
+    *read = l->read_bytes_per_s;
+    flops[F32] = l->f32;
+    flops[BF16] = l->bf16;
+    flops[INT8] = l->int8;
 }
 
 struct model_limits model_limits(const struct model_bench *b, const struct limits *all,

@@ -322,3 +322,14 @@ int limits_measure(struct par *par, double seconds, struct limits *out, struct e
     limits_cpus_free(cpus);
     return status;
 }
+
+void limits_of_device(const struct device *d, struct limits *out) {
+    *out = (struct limits){.read_bytes_per_s = d->memories ? d->memory[0].read_bytes_per_s : 0};
+    for (int i = 0; i < d->computes; i++) {
+        const struct device_compute *c = &d->compute[i];
+        double *to = !strcmp(c->type, "f32") ? &out->f32 : !strcmp(c->type, "bf16") ? &out->bf16 :
+                     !strcmp(c->type, "int8") ? &out->int8 : NULL;
+        if (to)
+            *to = c->flops_per_s;
+    }
+}

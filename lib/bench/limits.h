@@ -22,6 +22,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/par.h"
+#include "lib/shape/device.h"
 
 /* A good length of a window: shorter than what a scheduler gives a neighbour at a time, so that
  * some windows are free of him. */
@@ -34,6 +35,9 @@ struct limits {
 
 /* With all threads of par, each on a core of its own, about `seconds` a figure. -1: no memory. */
 int limits_measure(struct par *par, double seconds, struct limits *out, struct err *err);
+/* The same from a profile: what is published or measured, not the share of it to expect; 0 where
+ * it says nothing. */
+void limits_of_device(const struct device *d, struct limits *out);
 
 /* ---- threads on cores --------------------------------------------------------------------
  *
