@@ -288,7 +288,7 @@ path_without() {
 @test "bench: models beside a peer in one table" {
     fake_peer
     CONTEXT=8 NEW=4 PAIRS=2 REPEAT=1 THREADS=1 KERNELS=0 MOE=none GEMMA='' RESULTS=$T/b.tsv \
-        LLAMA_BENCH=$T/peer scripts/bench >"$T/out" 2>"$T/err"
+        LLAMA_BENCH=$T/peer scripts/bench-models >"$T/out" 2>"$T/err"
     [ "$(wc -l <"$T/runs")" = 2 ]
     grep -q '^# .*, llama.cpp abc1234$' "$T/b.tsv"
     grep -q '^# best limits: read [0-9.]* GB/s, f32 [0-9]* GFLOP/s$' "$T/b.tsv"
@@ -299,7 +299,7 @@ path_without() {
         END { exit bad || n != 2 }' "$T/b.tsv"
     # Without a peer there is ours alone.
     CONTEXT=8 NEW=4 PAIRS=1 REPEAT=1 THREADS=1 KERNELS=0 MOE=none GEMMA='' RESULTS=$T/b.tsv \
-        LLAMA_BENCH='' PATH=$(path_without llama-bench) scripts/bench >"$T/out" 2>"$T/err"
+        LLAMA_BENCH='' PATH=$(path_without llama-bench) scripts/bench-models >"$T/out" 2>"$T/err"
     [ "$(grep '^tiny' "$T/b.tsv" | cut -f 2,4-8 | tr '\t\n' ' ;')" = \
         "prefill8 - - - - -;decode4 - - - - -;" ]
 }
