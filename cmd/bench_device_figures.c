@@ -251,6 +251,11 @@ static double window(struct probe *p, struct figure *f) {
     return v;
 }
 
+static void take(struct probe *p, struct figure *f) {
+    double v = window(p, f);
+    f->sample[f->n++] = v;
+}
+
 /* Beside busy neighbours a window takes longer than it counts. */
 static int is_late(const struct probe *p, int64_t start_ns) {
     return (double)(clock_ns() - start_ns) * 1e-9 > LATE * p->figures * p->opt->seconds;
@@ -264,7 +269,7 @@ static void run_rounds(struct probe *p, struct progress *bar) {
         for (int i = 0; i < p->figures; i++) {
             struct figure *f = &p->figure[i];
             if (!is_disk(f))
-                f->sample[f->n++] = window(p, f);
+                take(p, f);
             progress_update(bar, (int64_t)round * p->figures + i,
                             (int64_t)p->windows * p->figures);
         }
@@ -278,8 +283,8 @@ static void run_disk(struct probe *p) {
         int n = f->kind == FIGURE_DISK_WRITE ? limits_disk_writes(p->disk)
               : f->kind == FIGURE_DISK_READ ? reads
               : f->kind == FIGURE_DISK_LATENCY ? DISK_LATENCIES : 0;
-        while (f->n < n && is_disk(f))
-            f->sample[f->n++] = window(p, f);
+        while (f->n < n)
+            take(p, f);
     }
 }
 
