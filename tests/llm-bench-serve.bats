@@ -59,9 +59,12 @@ cell() {
     grep -q refused "$T/err"
 }
 
+free_port() {
+    "${1:-python3}" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 @test "a server that comes up late is found" {
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])') ||
-        skip "python3 is not installed"
+    port=$(free_port) || skip "python3 is not installed"
     (sleep 0.3; exec "$BENCH" null -q --port "$port" --requests 3) >/dev/null 2>&1 3>&- &
     SERVER=$!
     URL=http://127.0.0.1:$port/v1
@@ -314,6 +317,23 @@ END
     grep -q interrupted "$T/err"
     [ "$(cell "$T/out" ok n)" -ge 19 ]
     jq -se '.[-1].type == "request"' "$T/s" >/dev/null
+}
+
+# An independent server; LLAMA_PYTHON names a Python that has it.
+@test "llama.cpp's server bears a load" {
+    local python=${LLAMA_PYTHON:-python3} api port
+    "$python" -c 'import llama_cpp.server.app' 2>/dev/null ||
+        skip "llama-cpp-python with its server is not installed"
+    port=$(free_port "$python")
+    "$python" -m llama_cpp.server --model examples/models/tiny-moe-f16.gguf --port "$port" \
+        --n_ctx 1024 --n_threads 1 >"$T/server" 2>&1 3>&- &
+    SERVER=$!
+    URL=http://127.0.0.1:$port/v1
+    for api in chat completions; do
+        serve --api "$api" --wait 60s --requests 4 --prompt-tokens 60 --output-tokens 8 >"$T/out"
+        [ "$(cell "$T/out" ok median)" = 4 ]
+        [ "$(cell "$T/out" tpot n)" = 4 ]
+    done
 }
 
 @test "a full disk is an error" {
