@@ -95,8 +95,8 @@ static int find_block_tokens(struct feed *f, const struct req *q) {
     if (!f->block_tokens)
         f->block_tokens = reqs_block_tokens(f->trace);
     if (q->blocks > 0 && !f->block_tokens)
-        return err_set(&f->err, "%s:%lld: tokens of a block cannot be told from the lengths so far: "
-                       "give --block-tokens", input_name(f->opt->trace), (long long)q->line);
+        return err_set(&f->err, "%s:%lld: tokens of a block cannot be told from the lengths so "
+                       "far: give --block-tokens", input_name(f->opt->trace), (long long)q->line);
     return 0;
 }
 

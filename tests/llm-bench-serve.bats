@@ -60,7 +60,10 @@ cell() {
 }
 
 free_port() {
-    "${1:-python3}" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    "${1:-python3}" -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
 }
 
 @test "a server that comes up late is found" {
@@ -161,8 +164,10 @@ END
 @test "open loops: the same seed schedules the same times" {
     null
     for arrival in poisson gamma:2 uniform; do
-        serve --rate 200 --arrival "$arrival" --requests 20 --output-tokens 2 --save "$T/a" >/dev/null
-        serve --rate 200 --arrival "$arrival" --requests 20 --output-tokens 2 --save "$T/b" >/dev/null
+        for run in a b; do
+            serve --rate 200 --arrival "$arrival" --requests 20 --output-tokens 2 \
+                --save "$T/$run" >/dev/null
+        done
         jq -c 'select(.type == "request") | .timestamp' "$T/a" >"$T/a.t"
         jq -c 'select(.type == "request") | .timestamp' "$T/b" >"$T/b.t"
         [ "$(wc -l <"$T/a.t")" = 20 ]
@@ -290,7 +295,8 @@ END
 @test "the key is nowhere" {
     null
     OPENAI_API_KEY=sk-very-secret serve --requests 2 --save "$T/s" -v >"$T/out" 2>"$T/err"
-    KEY=sk-very-secret serve --key-env KEY --model null:500 --requests 2 >>"$T/out" 2>>"$T/err" || true
+    KEY=sk-very-secret serve --key-env KEY --model null:500 --requests 2 \
+        >>"$T/out" 2>>"$T/err" || true
     ! grep -r sk-very-secret "$T"
 }
 

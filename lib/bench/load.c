@@ -270,7 +270,9 @@ static struct window find_window(const struct load *l, const struct load_times *
     *whole = 0;
     if (w.from_ns > w.to_ns)
         return (struct window){0, 0};
-    if ((double)(w.to_ns - w.from_ns) / 1e6 < e2e_times->p[LOAD_P50] / 2 || isnan(e2e_times->p[0])) {
+    double span = ms(w.from_ns, w.to_ns);
+    double one = e2e_times->p[LOAD_P50];
+    if (isnan(one) || span < one / 2) {
         *whole = 1;
         w.to_ns = end + 1;
     }

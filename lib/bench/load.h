@@ -22,11 +22,11 @@
  * `chunks` says so. The tokens of a piece are what its event says; else one each where there are
  * as many pieces as tokens (one less: an end token without text), else shares by bytes of text.
  *
- * Rates count over the steady window: from the first measured request's scheduled time to the last
- * one's sending, before the load runs dry. A request that reaches over an end of it counts in part,
- * by the share of its time that lies inside (sent to last piece; input tokens: sent to first; output
- * tokens: first to last): counted whole where they end, requests that go in step, as those of a
- * closed loop do, would make the rate depend on where in their step the window ends. A load whose window is shorter than half of its requests take
+ * Rates count over the steady window: from the first measured request's scheduled time to the
+ * last one's sending, before the load runs dry. A request that reaches over an end of it counts in
+ * part, by the share of its time that lies inside (sent to last piece; input tokens: sent to first;
+ * output tokens: first to last): counted whole where they end, requests that go in step, as those
+ * of a closed loop do, would make the rate depend on where in their step the window ends. A load whose window is shorter than half of its requests take
  * (all sent at once) has no such state; its window is the whole time, to the last end.
  */
 #ifndef LOAD_H

@@ -4,8 +4,8 @@
  *     prompts_from_trace(p, &req, block_tokens, &body);    // or prompts_next(p, &body)
  *     send(body.data, body.len);
  *
- * Synthetic prompts are English words, a token each (words.h). A block id stands for the same words
- * in every request, so requests that share leading blocks share that text to the byte, and a
+ * Synthetic prompts are English words, a token each (words.h). A block id stands for the same
+ * words in every request, so requests that share leading blocks share that text to the byte, and a
  * server's prefix cache sees what the trace's server saw. What no block covers is the request's own.
  * The chat template and the begin token come on top; a server's usage says how many they are.
  *
