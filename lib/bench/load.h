@@ -26,8 +26,9 @@
  * last one's sending, before the load runs dry. A request that reaches over an end of it counts in
  * part, by the share of its time that lies inside (sent to last piece; input tokens: sent to first;
  * output tokens: first to last): counted whole where they end, requests that go in step, as those
- * of a closed loop do, would make the rate depend on where in their step the window ends. A load whose window is shorter than half of its requests take
- * (all sent at once) has no such state; its window is the whole time, to the last end.
+ * of a closed loop do, would make the rate depend on where in their step the window ends. A load
+ * whose window is shorter than half of its median E2E (all sent at once) has no such state; its
+ * window is the whole time, to the last end.
  */
 #ifndef LOAD_H
 #define LOAD_H

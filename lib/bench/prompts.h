@@ -6,8 +6,8 @@
  *
  * Synthetic prompts are English words, a token each (words.h). A block id stands for the same
  * words in every request, so requests that share leading blocks share that text to the byte, and a
- * server's prefix cache sees what the trace's server saw. What no block covers is the request's own.
- * The chat template and the begin token come on top; a server's usage says how many they are.
+ * server's prefix cache sees what the trace's server saw. What no block covers is the request's
+ * own. The chat template and the begin token come on top; a server's usage says how many they are.
  *
  * Bodies follow OpenAI's API, streamed, with usage at the end (stream_options.include_usage). The
  * length of the answer is forced by max_tokens, min_tokens and ignore_eos, the last two being
