@@ -20,8 +20,8 @@ value() { jq --arg name "$1" 'select(.name == $name) | .median' "$T/rows"; }
 # faults NAME: how many requests met it, as the server counted them.
 faults() { sed -nE "s/.*[ ,:]$1 ([0-9]+).*/\1/p" "$T/null.err"; }
 
-# counted KIND END OPTION...: a fifth of 40 requests meet a fault; each of them is in the report under
-# its name, and none of them in the percentiles of the others.
+# counted KIND END OPTION...: a fifth of 40 requests meet a fault; each of them is in the report
+# under its name, and none of them in the percentiles of the others.
 counted() {
     local kind=$1 end=$2 n
     shift 2

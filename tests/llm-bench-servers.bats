@@ -23,7 +23,7 @@ free_port() {
     port=$(sed 's/.*:\([0-9]*\)\/v1/\1/' "$T/null.out")
 }
 
-# start_peer PATH COMMAND...: PORT in the command is a free port; ready when http://.../PATH answers.
+# start_peer PATH COMMAND...: PORT in the command is a free port; ready when PATH answers.
 start_peer() {
     local path=$1 i
     shift

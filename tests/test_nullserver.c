@@ -354,8 +354,8 @@ static void words_of_the_input_are_counted(void) {
     struct server v;
     start(&v, &o);
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        char *want = mem_printf("\"prompt_tokens\":%d,\"completion_tokens\":128,\"total_tokens\":%d",
-                                t[i].tokens, t[i].tokens + 128);
+        char *want = mem_printf("\"prompt_tokens\":%d,\"completion_tokens\":128,"
+                                "\"total_tokens\":%d", t[i].tokens, t[i].tokens + 128);
         struct buf b = ask(v.port, t[i].path, t[i].body);
         HAS(b, want);
         buf_free(&b);

@@ -2,13 +2,13 @@
  *
  *   nullserver.c     the loop: sockets, events, bytes in and out, stalls
  *   null_http.c      a request's head and body out of the bytes; heads of replies
- *   null_api.c       what a request asks for: paths, JSON, words of the prompt, prefixes seen before
+ *   null_api.c       what a request asks for: paths, JSON, words of the prompt, known prefixes
  *   null_stream.c    when tokens are due and what they look like; slots; faults of streams
  *   null_fault.c     faults: their names, who gets which
  *
  * A connection serves one request at a time (HTTP/1.1), so the stream is part of it. It belongs to
- * the server from accept to null_conn_close, which only marks it: the loop frees it when no event of
- * the same batch can point to it any more.
+ * the server from accept to null_conn_close, which only marks it: the loop frees it when no event
+ * of the same batch can point to it any more.
  */
 #ifndef NULL_IMPL_H
 #define NULL_IMPL_H

@@ -52,7 +52,7 @@ enum nullserver_fault_kind {
     NULLSERVER_503,
     NULLSERVER_SLOW_HEADERS,    /* slow-headers[=T]: the head comes byte by byte over T (2 s) */
     NULLSERVER_STALL,           /* stall[=T]: the stream pauses for T (1 s) in its middle */
-    NULLSERVER_ERROR_EVENT,     /* error-event[=N]: an error object after N tokens ends the stream */
+    NULLSERVER_ERROR_EVENT,     /* error-event[=N]: an error object ends the stream */
     NULLSERVER_GARBAGE,         /* garbage[=N]: an event of broken JSON after N tokens; goes on */
     NULLSERVER_EMPTY_FIRST,     /* empty-first: before ttft, an event with a role and no text */
     NULLSERVER_MULTI,           /* multi[=N]: N tokens in an event (4 when not said) */
