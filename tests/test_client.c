@@ -5,6 +5,7 @@
  * the server never goes on, so that it comes however slow the machine is; everywhere else the
  * client's timeouts are far away.
  */
+#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 
@@ -563,6 +564,113 @@ static void a_source_that_waits_for_nothing(void) {
     client_free(c);
 }
 
+/* ---- HTTP/2 (RFC 9113) ------------------------------------------------------------------- */
+
+#define H2_STREAMS 6
+
+enum { H2_DATA, H2_HEADERS, H2_RST = 3, H2_SETTINGS = 4 };
+enum { H2_ACK = 1, H2_END_STREAM = 1, H2_END_HEADERS = 4 };
+
+static void h2_send(int fd, int type, int flags, uint32_t stream, const char *data) {
+    size_t n = strlen(data);
+    char head[9] = {(char)(n >> 16), (char)(n >> 8), (char)n, (char)type, (char)flags,
+                    (char)(stream >> 24), (char)(stream >> 16), (char)(stream >> 8),
+                    (char)stream};
+    server_send(fd, head, sizeof head);
+    server_send(fd, data, n);
+}
+
+static void h2_read(int fd, unsigned char *to, size_t n) {
+    if (n && recv(fd, to, n, MSG_WAITALL) != (ssize_t)n)
+        _exit(0);
+}
+
+/* A request that has ended, and its stream. */
+static uint32_t h2_request(int fd) {
+    for (;;) {
+        unsigned char h[9];
+        static unsigned char data[1 << 16];
+        h2_read(fd, h, sizeof h);
+        size_t n = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
+        h2_read(fd, data, n < sizeof data ? n : sizeof data);
+        if (h[3] == H2_SETTINGS && !(h[4] & H2_ACK))
+            h2_send(fd, H2_SETTINGS, H2_ACK, 0, "");
+        if ((h[3] == H2_HEADERS || h[3] == H2_DATA) && h[4] & H2_END_STREAM)
+            return (uint32_t)h[5] << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8];
+    }
+}
+
+/* Answers one request after another: the first well, the others as h2_ends says. */
+static const int h2_ends[H2_STREAMS] = {CLIENT_OK, CLIENT_TRUNCATED, CLIENT_STATUS_5XX, CLIENT_OK,
+                                        CLIENT_EMPTY, CLIENT_RESET};
+
+static void h2_answer(const struct server *s, int fd) {
+    static const char reset[4] = {0, 0, 0, 2};      /* INTERNAL_ERROR */
+    unsigned char preface[24];
+    (void)s;
+    h2_read(fd, preface, sizeof preface);
+    h2_send(fd, H2_SETTINGS, 0, 0, "");
+    for (;;) {
+        uint32_t stream = h2_request(fd);
+        int end = h2_ends[stream / 2 % H2_STREAMS];
+        /* 0x88 is ":status: 200", 8 the name ":status" with a value behind it. */
+        h2_send(fd, H2_HEADERS, H2_END_HEADERS, stream,
+                end == CLIENT_STATUS_5XX ? "\x08\x03" "503" : "\x88");
+        if (end == CLIENT_STATUS_5XX) {
+            h2_send(fd, H2_DATA, H2_END_STREAM, stream, "{\"error\":\"busy\"}");
+        } else if (end == CLIENT_EMPTY) {
+            h2_send(fd, H2_DATA, H2_END_STREAM, stream, DONE);
+        } else {
+            h2_send(fd, H2_DATA, 0, stream, DELTA("one"));
+            h2_send(fd, H2_DATA, end == CLIENT_TRUNCATED ? H2_END_STREAM : 0, stream,
+                    DELTA("two"));
+        }
+        if (end == CLIENT_OK)
+            h2_send(fd, H2_DATA, H2_END_STREAM, stream, STOP USAGE DONE);
+        if (end == CLIENT_RESET) {
+            char head[9] = {0, 0, sizeof reset, H2_RST, 0, 0, 0, 0, (char)stream};
+            server_send(fd, head, sizeof head);
+            server_send(fd, reset, sizeof reset);
+        }
+    }
+}
+
+static void check_h2(const struct client_call *call, const struct client_result *r) {
+    check_times(call, r);
+    CHECK_STR(client_end_name(r->end), client_end_name(h2_ends[*call->path - 'a']));
+    if (r->end == CLIENT_OK || r->end == CLIENT_TRUNCATED)
+        CHECK_STR(r->text.data, "onetwo");
+    if (r->end == CLIENT_STATUS_5XX)
+        CHECK_STR(r->detail, "HTTP 503: busy");
+}
+
+static void run_h2(struct client_options *opt, int closed_loop, size_t n,
+                   struct client_stats *stats) {
+    static const char *const path[H2_STREAMS] = {"a", "b", "c", "d", "e", "f"};
+    static const char *const first[H2_STREAMS] = {"a", "a", "a", "a", "a", "a"};
+    struct list l = {.path = closed_loop ? path : first, .n = n, .stream = 1, .check = check_h2,
+                     .closed_loop = closed_loop};
+    run_list(opt, &l, stats);
+}
+
+static void http2(void) {
+    struct server h2 = {0};
+    struct client_options opt = far_away();
+    struct client_stats stats = {0};
+    char to[64];
+    if (!(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2))
+        SKIP("libcurl has no HTTP/2");
+    server_start_with(&h2, h2_answer);
+    snprintf(to, sizeof to, "http://127.0.0.1:%d/v1", h2.port);
+    opt.url = to;
+    opt.http = CLIENT_HTTP_2;
+    run_h2(&opt, 1, H2_STREAMS, &stats);
+    CHECK_INT(stats.connections, 1);
+    run_h2(&opt, 0, H2_STREAMS, &stats);        /* at once: the first of a connection each */
+    CHECK_INT(stats.connections, H2_STREAMS);
+    server_stop(&h2);
+}
+
 /* ---- options ---------------------------------------------------------------------------- */
 
 static void bad_options(void) {
@@ -625,6 +733,7 @@ int main(void) {
     RUN(stop_from_a_callback);
     RUN(never_before_its_time);
     RUN(a_source_that_waits_for_nothing);
+    RUN(http2);
     RUN(bad_options);
     RUN(no_proxy_for_the_loopback);
     server_stop(&server);

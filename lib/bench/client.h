@@ -12,7 +12,8 @@
  * A client belongs to one thread. Several clients share nothing.
  *
  * Connections are kept and used again, with no limit but the number of open files, which
- * client_new raises as far as the system allows. A kept connection that proves to be closed is
+ * client_new raises as far as the system allows. Each carries one request at a time, with HTTP/2
+ * too: requests under way at once do not share a connection. A kept connection that proves to be closed is
  * replaced by a new one, and the request is sent once more (its sent_ns stays). Redirects are not
  * followed. Proxies of the environment (http_proxy and others) are used as curl does, but never
  * for the loopback. The host's name is looked up once, in client_new.

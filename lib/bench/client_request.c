@@ -269,12 +269,6 @@ static long http_version(const struct client *c) {
                                         : CURL_HTTP_VERSION_2TLS;
 }
 
-/* Whether a request may wait until it is known if a connection that is being made can carry it
- * too: only where the answer may be yes. */
-static long may_share(const struct client *c) {
-    return c->opt.http == CLIENT_HTTP_2 || (c->https && c->opt.http == CLIENT_HTTP_ANY);
-}
-
 struct request *request_new(struct client *c) {
     struct request *r = mem_alloc(sizeof *r);
     CURL *e = curl_easy_init();
@@ -296,7 +290,6 @@ struct request *request_new(struct client *c) {
     curl_easy_setopt(e, CURLOPT_USERAGENT, "llmutils/" LLMUTILS_VERSION);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->head);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, http_version(c));
-    curl_easy_setopt(e, CURLOPT_PIPEWAIT, may_share(c));
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->opt.connect_ns / 1000000 + 1));
     curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
     if (c->hosts && !c->requests)           /* it stays in the multi handle's cache */
