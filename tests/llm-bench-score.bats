@@ -2,6 +2,7 @@
 # llm-bench-score.bats - graded answers of the embedded model, and figures that add up
 
 load bench
+load null
 
 MODEL=examples/models/tiny-moe-f16.gguf
 
@@ -20,13 +21,6 @@ sums() {
 both_ways() {
     "$BENCH" score -q -m $MODEL --way 'direct=Q: {question} A:' --way 'working=Q: {question} T:' \
         --stop $'\n' -n 80 --json "$@"
-}
-
-# is EXPRESSION FILE...: a jq condition over all lines as an array.
-is() {
-    local what=$1
-    shift
-    jq -es "$what" "$@" >/dev/null || { echo "not so: $what"; jq -c . "$@"; return 1; }
 }
 
 @test "score: working written out is always right, and costs more tokens for it" {
@@ -140,4 +134,42 @@ END
     LLM_RUN=false fails 1 score -m $MODEL "$T/sums"
     run ! "$BENCH" score -q -m $MODEL -n 2 --limit 1 "$T/sums" --save /dev/full
     run ! bash -c "'$BENCH' score -q -m $MODEL -n 2 --limit 1 '$T/sums' >/dev/full"
+}
+
+# ---- a server ------------------------------------------------------------------------------
+
+@test "score: a server's answers, tokens and failures are counted" {
+    start_null --tokens 16 --cache
+    seq 6 | sed 's/.*/{"question":"number &?","answer":".","grade":"regex"}/' >"$T/q"
+    "$BENCH" score -q --url "$URL" -n 8 --parallel 3 --json --save "$T/answers" "$T/q" >"$T/rows"
+    is '.[0].right == 6 and .[0].answer_tokens == 8 and .[0].median == 125' "$T/rows"
+    is 'length == 6 and all(.output_length == 8 and .truncated and .cost_ms >= 0)' "$T/answers"
+    is '.[0].pass_gflop == null and .[0].pass_s > 0' "$T/rows"
+    "$BENCH" score -q --url "$URL" --completions -n 8 --shape qwen3-8b --json "$T/q" >"$T/rows"
+    is '.[0].right == 6 and .[0].pass_gflop > 8 * 2 * 7' "$T/rows"
+    run -4 --separate-stderr "$BENCH" score -q --url "$URL" -m null:500 --json "$T/q"
+    [ -z "$output" ]
+    [[ $stderr == *"plain: 6 of 6 answers failed, the first: status_5xx"* ]]
+    stop_null
+}
+
+@test "score: some failed answers are in no figure, and the status says so" {
+    start_null --tokens 4 --fault reset:50%
+    seq 8 | sed 's/.*/{"question":"&","answer":".","grade":"regex"}/' >"$T/q"
+    run -1 --separate-stderr "$BENCH" score -q --url "$URL" --json "$T/q"
+    echo "$output" >"$T/rows"
+    is '.[0].failed == 4 and .[0].n == 4 and .[0].accuracy_pct == 100' "$T/rows"
+    [[ $stderr == *"4 of 8 answers failed, the first: reset"* ]]
+    stop_null
+}
+
+@test "score: no server, and a key that appears nowhere" {
+    echo '{"question":"a","answer":"b"}' >"$T/q"
+    start_null --tokens 4
+    OPENAI_API_KEY=sk-very-secret "$BENCH" score --url "$URL" --json -v --save "$T/answers" \
+        "$T/q" >"$T/out" 2>"$T/err"
+    run ! grep -r very-secret "$T"
+    stop_null
+    run -4 --separate-stderr "$BENCH" score -q --url "$URL" "$T/q"
+    [[ $stderr == *"1 of 1 answers failed, the first: refused"* ]]
 }
