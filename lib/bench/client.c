@@ -127,9 +127,9 @@ static int open_loop(struct client *c, struct err *err) {
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, MAX_KEPT);
-    /* One stream at a time on a connection, with HTTP/2 too. libcurl 7.88 loses requests that join
-     * a connection on which another stream is open, or lets them wait for its end (PIPEWAIT), and
-     * walks over all streams of a connection whenever bytes come for one of them. */
+    /* One stream at a time on a connection, with HTTP/2 too: libcurl walks over all streams of a
+     * connection whenever bytes come for one of them, and where connections may be shared, requests
+     * wait for others (PIPEWAIT) or open their own by chance. */
     curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     return 0;
 }

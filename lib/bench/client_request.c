@@ -269,6 +269,13 @@ static long http_version(const struct client *c) {
                                         : CURL_HTTP_VERSION_2TLS;
 }
 
+/* libcurl 7.88 sets HTTP/2 up anew whenever a connection without TLS is used again, on top of what
+ * is there, and the second answer is lost. */
+static long spoils_connections(const struct client *c) {
+    unsigned version = curl_version_info(CURLVERSION_NOW)->version_num >> 8;
+    return c->opt.http == CLIENT_HTTP_2 && !c->https && version == 0x0758;
+}
+
 struct request *request_new(struct client *c) {
     struct request *r = mem_alloc(sizeof *r);
     CURL *e = curl_easy_init();
@@ -290,6 +297,7 @@ struct request *request_new(struct client *c) {
     curl_easy_setopt(e, CURLOPT_USERAGENT, "llmutils/" LLMUTILS_VERSION);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->head);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, http_version(c));
+    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, spoils_connections(c));
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->opt.connect_ns / 1000000 + 1));
     curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
     if (c->hosts && !c->requests)           /* it stays in the multi handle's cache */
