@@ -51,10 +51,10 @@ int bench_option(int c, const char *arg, struct common *common);
 
 /* ---- rows --------------------------------------------------------------------------------
  *
- * A row is one measurement: its name, median and interval over its samples, the verb's own
- * columns, and, in pipes and JSON, all that it rests on: samples, time, host, program, command
- * line, files with their SHA-256. Rows of several runs may be joined with cat; llm-bench stat and
- * fit read them.
+ * A row is one measurement: its name, value (mostly the median of its samples) and interval, the
+ * verb's own columns, and, in pipes and JSON, all that it rests on: samples, time, host, program,
+ * command line, files with their SHA-256. Rows of several runs may be joined with cat; llm-bench
+ * stat and fit read them.
  *
  *     static const struct field own[] = {{"tokens", FIELD_COUNT, 0}, {"read_gbps", 1, 0}};
  *     struct rows r;

@@ -14,7 +14,7 @@
 
 /* What stands before the verb's own columns and behind them. */
 static const struct field before[] = {
-    {"name", FIELD_TEXT, 0}, {"median", 2, 0}, {"low", 2, 0}, {"high", 2, 0},
+    {"name", FIELD_TEXT, 0}, {"value", 2, 0}, {"low", 2, 0}, {"high", 2, 0},
     {"unit", FIELD_TEXT, 0}};
 static const struct field after[] = {
     {"better", FIELD_TEXT, 1}, {"n", FIELD_COUNT, 0}, {"samples", FIELD_LIST, 1},

@@ -23,4 +23,4 @@ awk -v n="${1:-20}" -v digits="${2:-2}" 'BEGIN {
          "right_per_s"],
         (inputs | select(.unit == "right/ktok") | [.name, (.accuracy_pct | round1),
          (.answer_tokens | round1), (.pass_gflop | if . then . * 1000 else . end | round1),
-         (.median | round1), (.low | round1), (.high | round1), (.right_per_s | round1)]) | @tsv'
+         (.value | round1), (.low | round1), (.high | round1), (.right_per_s | round1)]) | @tsv'

@@ -79,9 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
 /* ---- texts to start from ------------------------------------------------------------------ */
 
 static const char *const texts[] = {
-    "{\"name\":\"a\",\"median\":2,\"unit\":\"ms\",\"better\":\"lower\",\"samples\":[1,2,3],"
-    "\"host\":\"h\",\"args\":\"x \\u00e9 y\"}\n{\"name\":\"b\",\"median\":2.5,\"unit\":\"\"}\n",
-    "name\tmedian\tunit\tsamples\nx\t2\tms\t1,2,3\ny\t-\tms\t-\nname\tmedian\tz\nq\t1\t2\n",
+    "{\"name\":\"a\",\"value\":2,\"unit\":\"ms\",\"better\":\"lower\",\"samples\":[1,2,3],"
+    "\"host\":\"h\",\"args\":\"x \\u00e9 y\"}\n{\"name\":\"b\",\"value\":2.5,\"unit\":\"\"}\n",
+    "name\tvalue\tunit\tsamples\nx\t2\tms\t1,2,3\ny\t-\tms\t-\nname\tvalue\tz\nq\t1\t2\n",
     "{\"type\":\"run\",\"host_cpu\":\"c\"}\n{\"type\":\"request\",\"ttft_ms\":1.5,\"itl_ms\":2}\n"
     "{\"type\":\"step\",\"phase\":\"decode\",\"ns\":70,\"rows\":[{\"a\":[1,{}]}]}\n",
     "[{\"n_prompt\":512,\"n_gen\":0,\"n_threads\":1,\"avg_ts\":2,\"samples_ts\":[1,2]},\n"
@@ -111,12 +111,12 @@ static size_t cut_at(int i, size_t k) {
 static const char *pick(void) {
     static const char *const words[] = {
         "\"samples\":[1,2]", "\"samples\":[]", "\"samples\":null", "\"name\":\"a\"", "\"name\":1",
-        "\"unit\":\"ms\"", "\"unit\":7", "\"median\":1e308", "\"median\":-0", "\"value\":4",
+        "\"unit\":\"ms\"", "\"unit\":7", "\"value\":1e308", "\"value\":-0", "\"value\":null",
         "\"results\":[{}]", "\"results\":[]", "\"results\":[{\"times\":[3]}]", "\"times\":[1,null]",
         "\"measurements\":[{\"x\":{\"value\":1,\"unit\":\"u\"}}]", "\"samples_ts\":[5]",
         "\"n_prompt\":1e300", "\"avg_ts\":3", "\"n_threads\":\"\\u0001\\u0002\"", "\"error\":\"e\"",
         "\"phase\":\"\\ud800\"", "\"ns\":1", "\"a_ms\":1e999", "\"type\":\"run\"", "1", "-", "\t",
-        "\n", "{", "}", "[", "]", ",", "\"", "\\", "\r", "name\tmedian\tunit\n", "ttft_ms\t",
+        "\n", "{", "}", "[", "]", ",", "\"", "\\", "\r", "name\tvalue\tunit\n", "ttft_ms\t",
         "0x1p9", "inf", "#"};
     return words[fuzz_below(sizeof words / sizeof *words)];
 }

@@ -60,8 +60,8 @@ profile() {
               and any(.[]; .name == "f32-t2" and .unit == "GFLOP/s" and .better == "higher")
               and any(.[]; .name == "barrier-t2" and .unit == "ns" and .better == "lower")
               and any(.[]; .name == "read-t1" and .level == "memory" and .threads == 1)' "$T/jsonl"
-    device -t 1 --format tsv | head -n 1 | grep -q '^name	median	low	high	unit	best	spread_pct'
-    device -t 1 --format table | head -n 1 | grep -q '^name  *median'
+    device -t 1 --format tsv | head -n 1 | grep -q '^name	value	low	high	unit	best	spread_pct'
+    device -t 1 --format table | head -n 1 | grep -q '^name  *value'
 }
 
 @test "device: -o writes the profile beside the rows" {

@@ -15,7 +15,7 @@ serve() {
         --prompt-tokens 16 --json "$@" >"$T/rows"
 }
 
-value() { jq --arg name "$1" 'select(.name == $name) | .median' "$T/rows"; }
+value() { jq --arg name "$1" 'select(.name == $name) | .value' "$T/rows"; }
 
 # faults NAME: how many requests met it, as the server counted them.
 faults() { sed -nE "s/.*[ ,:]$1 ([0-9]+).*/\1/p" "$T/null.err"; }
@@ -91,7 +91,7 @@ harmless() {
         --fault garbage:8% --fault split:8% --fault crlf:8% --seed 3
     serve --requests 200 --concurrency 20 --output-tokens 10 --first-timeout 3s --stall-timeout 3s
     stop_null
-    is 'map({(.name): .median}) | add | .ok + .errors == 200 and
+    is 'map({(.name): .value}) | add | .ok + .errors == 200 and
         .errors == ([to_entries[] | select(.key | startswith("errors.")) | .value] | add)' "$T/rows"
     [ "$(value errors.truncated)" = $(($(faults close) + $(faults truncate))) ]
     [ "$(value errors.status_5xx)" = $(($(faults 500) + $(faults 503))) ]

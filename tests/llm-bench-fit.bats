@@ -61,7 +61,7 @@ polynomial() {
         awk -v n=$n 'BEGIN { print n, 5 * n }'
     done >"$T/xy"
     fit "$T/xy" >"$T/out"
-    near "$(cell data.y median <"$T/out")" 1
+    near "$(cell data.y value <"$T/out")" 1
     [ "$(cell data.y c <"$T/out")" = 0 ]
     [ "$(cell data.y crossover <"$T/out")" = - ]
 }

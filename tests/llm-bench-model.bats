@@ -84,7 +84,7 @@ PY
     model -m $M -p 8,16 -n 4 -r 6 --device none --json -q >"$T/out"
     [ "$(jq -r .name "$T/out" | paste -sd ' ')" = "prefill8 prefill16 decode4" ]
     jq -e '.unit == "tok/s" and .better == "higher" and .n == 6 and (.samples | length) == 6
-        and .low <= .median and .median <= .high and .median > 0 and .quant == "F16"
+        and .low <= .value and .value <= .high and .value > 0 and .quant == "F16"
         and .params == 21131264 and .params_active == 4616192 and .load_s > 0
         and .peak_bytes > 40e6 and .read_share == null and .bound == null' "$T/out" >/dev/null
     sum=$(sha256sum $M | cut -d ' ' -f 1)
@@ -141,7 +141,7 @@ PY
         and .[1].expert_bytes_per_token <= .[0].expert_bytes_per_token
         and .[1].kv_read_bytes_per_token == .[0].kv_read_bytes_per_token
         and .[1].flops_per_token == .[0].flops_per_token
-        and ((.[1].sequence_tps * 8 / .[1].median - 1) | fabs) < 1e-6' "$T/out" >/dev/null
+        and ((.[1].sequence_tps * 8 / .[1].value - 1) | fabs) < 1e-6' "$T/out" >/dev/null
 }
 
 @test "model: the first passes of a prompt leave early, its batch shares the weights" {
@@ -175,9 +175,9 @@ PY
 END
     model -m $M -p 8 -n 4 -r 2 --no-hash -q --device "$T/d.json" --json >"$T/out"
     jq -e '.limit_read_bytes_per_s == 1e9 and .limit_flops_per_s == 1e12 and .compute_type == "f32"
-        and ((.median * (.weight_bytes_per_token + .kv_read_bytes_per_token) / 1e9 / .read_share
+        and ((.value * (.weight_bytes_per_token + .kv_read_bytes_per_token) / 1e9 / .read_share
               - 1) | fabs) < 1e-6
-        and ((.median * .flops_per_token / 1e12 / .compute_share - 1) | fabs) < 1e-6
+        and ((.value * .flops_per_token / 1e12 / .compute_share - 1) | fabs) < 1e-6
         and .bound == "memory"' "$T/out" >/dev/null
     make_model llama Q4_0
     model -m "$T/llama-Q4_0.gguf" "${FEW[@]}" --json | jq -e '.compute_type == "int8"' >/dev/null
@@ -225,8 +225,8 @@ END
         "prefill8 ratio 2 3 3
 decode4 ratio 3 3 3" ]
     jq -e '(.ours_samples | length) == 6 and (.peer_samples | length) == 6
-        and .ratio_min <= .median and .median <= .ratio_max and .low <= .median
-        and .median <= .high and .conclusion == (if .low > 1 then "faster" elif .high < 1
+        and .ratio_min <= .value and .value <= .ratio_max and .low <= .value
+        and .value <= .high and .conclusion == (if .low > 1 then "faster" elif .high < 1
             then "slower" else "unclear" end)
         and .ours_peak_bytes > 40e6 and .peer_peak_bytes > 0 and (.peer | test("abc1234"))' \
         "$T/out" >/dev/null
@@ -234,7 +234,7 @@ decode4 ratio 3 3 3" ]
     # three of them 4.3027 standard errors.
     jq -e '[.samples[] | log] as $x | ($x | add / 3) as $mean
         | (([$x[] | . - $mean | . * .] | add / 2 / 3 | sqrt) * 4.302652730) as $half
-        | [[.median, $mean], [.low, $mean - $half], [.high, $mean + $half]]
+        | [[.value, $mean], [.low, $mean - $half], [.high, $mean + $half]]
         | all((.[0] / (.[1] | exp) - 1 | fabs) < 1e-6)' "$T/out" >/dev/null
     jq -e '(.samples | min) == .ratio_min and (.samples | max) == .ratio_max' "$T/out" >/dev/null
     sum=$(sha256sum $M | cut -d ' ' -f 1)

@@ -72,16 +72,16 @@ print(s.getsockname()[1])'
     SERVER=$!
     URL=http://127.0.0.1:$port/v1
     serve --requests 2 --warmup 1 --wait 60s >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 2 ]
+    [ "$(cell "$T/out" ok value)" = 2 ]
 }
 
 @test "a closed loop: every request is counted, with its tokens" {
     null
     serve --concurrency 5 --requests 40 --output-tokens 6 --prompt-tokens 30 --save "$T/s" >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 40 ]
-    [ "$(cell "$T/out" errors median)" = 0 ]
+    [ "$(cell "$T/out" ok value)" = 40 ]
+    [ "$(cell "$T/out" errors value)" = 0 ]
     [ "$(cell "$T/out" itl n)" = 200 ]
-    [ "$(cell "$T/out" input_ratio median)" = 1 ]
+    [ "$(cell "$T/out" input_ratio value)" = 1 ]
     [ "$(cell "$T/out" ttft valid)" = yes ]
     [ "$(cell "$T/out" ttft load)" = "closed 5" ]
     [ "$(jq -s '[.[] | select(.warmup)] | length' "$T/s")" = 5 ]
@@ -124,7 +124,7 @@ END
     null
     printf '{"timestamp":%d,"input_length":20,"output_length":2}\n' 0 100 200 100000 |
         serve --trace - --duration 300ms >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 3 ]
+    [ "$(cell "$T/out" ok value)" = 3 ]
 }
 
 @test "a trace gives prompts to another load" {
@@ -136,7 +136,7 @@ END
     serve --trace "$T/trace.jsonl" --rate 100 --save "$T/s" >"$T/out"
     [ "$(jq -sc '[.[] | select(.type == "request") | .input_length]' "$T/s")" = "[10,20,30]" ]
     serve --trace "$T/trace.jsonl" --concurrency 2 --warmup 1 >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 2 ]
+    [ "$(cell "$T/out" ok value)" = 2 ]
 }
 
 @test "a bad trace is reported with its line" {
@@ -146,7 +146,7 @@ END
     [ "$status" = 1 ]
     [[ "$stderr" == *trace.jsonl:2:* ]]
     serve --trace "$T/trace.jsonl" --skip-bad >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 1 ]
+    [ "$(cell "$T/out" ok value)" = 1 ]
 }
 
 @test "the public traces are sent" {
@@ -156,8 +156,8 @@ END
     for f in mooncake-conversation.jsonl AzureLLMInferenceTrace_conv.csv \
         sharegpt-llama-3.1-8b-300-sps10.jsonl agentic24-blk64.jsonl.zst; do
         serve --trace "$traces/$f" --concurrency 4 --warmup 0 --requests 10 >"$T/out"
-        [ "$(cell "$T/out" ok median)" = 10 ]
-        [ "$(cell "$T/out" input_ratio median)" = 1 ]
+        [ "$(cell "$T/out" ok value)" = 10 ]
+        [ "$(cell "$T/out" input_ratio value)" = 1 ]
     done
 }
 
@@ -175,7 +175,7 @@ END
     done
     [ "$(head -3 "$T/a.t" | paste -sd,)" = 0,5,10 ]
     serve --ramp 0:100 --duration 1s --arrival uniform --output-tokens 1 >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 50 ]
+    [ "$(cell "$T/out" ok value)" = 50 ]
 }
 
 @test "prompts of a file, for either API" {
@@ -191,13 +191,13 @@ END
     [ "$status" = 1 ]
     [[ "$stderr" == *p.jsonl:2:* ]]
     serve --api completions --no-force --extra '{"temperature":0}' --requests 3 >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 3 ]
+    [ "$(cell "$T/out" ok value)" = 3 ]
 }
 
 @test "shared prefixes are found by a cache" {
     null --cache
     serve --requests 20 --warmup 1 --prompt-tokens 64 --shared-prefix 48 --output-tokens 1 >"$T/out"
-    [ "$(cell "$T/out" cached median)" = 75 ]
+    [ "$(cell "$T/out" cached value)" = 75 ]
 }
 
 @test "faults are counted under their names and are in no percentile" {
@@ -208,9 +208,9 @@ END
             --first-timeout 500ms --stall-timeout 500ms >"$T/out" 2>"$T/err" || status=$?
         echo "$fault: $status"
         [ "$status" = 4 ]
-        [ "$(cell "$T/out" "errors.$name" median)" = 2 ]
+        [ "$(cell "$T/out" "errors.$name" value)" = 2 ]
         [ "$(cell "$T/out" ttft n)" = 0 ]
-        [ "$(cell "$T/out" ttft median)" = - ]
+        [ "$(cell "$T/out" ttft value)" = - ]
         [ "$(cell "$T/out" ttft valid)" = no ]
         grep -q 'none ended well' "$T/err"
     done <<'END'
@@ -228,10 +228,10 @@ END
 @test "some faults leave the rest as it is" {
     null --fault 500:0.25 --fault reset=1:0.25
     serve --requests 40 --warmup 0 --output-tokens 4 --slo e2e=1h --goodput-at-least 0.3 >"$T/out"
-    ok=$(cell "$T/out" ok median)
+    ok=$(cell "$T/out" ok value)
     [ "$ok" -ge 16 ]
     [ "$ok" -le 24 ]
-    [ "$((ok + $(cell "$T/out" errors median)))" = 40 ]
+    [ "$((ok + $(cell "$T/out" errors value)))" = 40 ]
     [ "$(cell "$T/out" ttft n)" = "$ok" ]
     [ "$(cell "$T/out" good n)" = 40 ]
 }
@@ -260,7 +260,7 @@ END
     local status=0
     serve --requests 4 --slo ttft=10ms --goodput-at-least 99% >"$T/out" || status=$?
     [ "$status" = 3 ]
-    [ "$(cell "$T/out" good median)" = 0 ]
+    [ "$(cell "$T/out" good value)" = 0 ]
 }
 
 @test "a client that lags is refused, and the rows say so" {
@@ -288,8 +288,8 @@ END
     serve --requests 10 --warmup 1 --prompt-tokens 64 --shared-prefix 48 --output-tokens 5 \
         --price 1,10,0.1 --json >"$T/out"
     # 10 requests: 16 fresh tokens at 1e-6, 48 cached at 1e-7, 5 made at 1e-5 dollars each.
-    jq -se 'map(select(.name == "cost"))[0].median == 0.000708 and
-        map(select(.name == "cost_per_good"))[0].median == 0.0000708' "$T/out"
+    jq -se 'map(select(.name == "cost"))[0].value == 0.000708 and
+        map(select(.name == "cost_per_good"))[0].value == 0.0000708' "$T/out"
 }
 
 @test "the key is nowhere" {
@@ -303,7 +303,7 @@ END
 @test "several threads share the load" {
     null
     serve --concurrency 6 -t 3 --requests 60 --output-tokens 3 --save "$T/s" >"$T/out"
-    [ "$(cell "$T/out" ok median)" = 60 ]
+    [ "$(cell "$T/out" ok value)" = 60 ]
     [ "$(jq -s '[.[] | .id | select(. != null)] | sort == [range(66)]' "$T/s")" = true ]
 }
 

@@ -53,7 +53,7 @@ all_good() {
     is "[.[] | select(.type == \"request\")] | length == $1 and all(.end == \"ok\" and
         .output_length >= 1 and .output_length <= $2 and .ttft_ms > 0 and .e2e_ms >= .ttft_ms)" \
         "$T/records"
-    is "map({(.name): .}) | add | .ok.median == $1 and .errors.median == 0 and .e2e.n == $1" \
+    is "map({(.name): .}) | add | .ok.value == $1 and .errors.value == 0 and .e2e.n == $1" \
         "$T/rows"
 }
 
@@ -75,7 +75,7 @@ all_good() {
     local got=0
     serve --api completions --warmup 0 --requests 2 --prompt-tokens 2000 --output-tokens 8 || got=$?
     [ "$got" = 4 ]
-    is 'map({(.name): .median}) | add | .ok == 0 and .errors == 2' "$T/rows"
+    is 'map({(.name): .value}) | add | .ok == 0 and .errors == 2' "$T/rows"
 }
 
 @test "llama.cpp's llama-server: exact usage, forced lengths, shared prefixes" {

@@ -37,7 +37,7 @@ cell() {
     make_files
     stat 0 --better lower "$T/base" "$T/more"
     [ "$(cell verdict 1)" = worse ]
-    [ "$(cell median 1)" = 11.025 ]
+    [ "$(cell value 1)" = 11.025 ]
     [ "$(cell base 1)" = 10.025 ]
     [ "$(cell p_adjusted 1)" = 0.002164502165 ]
     awk -v r="$(cell ratio 1)" 'BEGIN { exit !(r > 1.097 && r < 1.103) }'
@@ -119,7 +119,7 @@ cell() {
 @test "stat: one file is summed up, many are compared with the first" {
     make_files
     stat 0 "$T/base"
-    [ "$(cell median 1)/$(cell n 1)/$(cell max 1)" = 10.025/6/10.2 ]
+    [ "$(cell value 1)/$(cell n 1)/$(cell max 1)" = 10.025/6/10.2 ]
     stat 0 "$T/base" "$T/more" "$T/same" --format tsv
     [ "$(cell verdict 1)/$(cell verdict 2)" = "higher/no difference" ]
     [ "$(cell head_name 2)" = "$T/same" ]
@@ -156,7 +156,7 @@ odd_rows() {
 @test "stat: CSV as RFC 4180 has it" {
     odd_rows >"$T/base"
     stat 0 --format csv "$T/base"
-    [ "$(head -n 1 "$T/out" | cut -d, -f1-5)" = name,median,low,high,unit ]
+    [ "$(head -n 1 "$T/out" | cut -d, -f1-5)" = name,value,low,high,unit ]
     [ "$(grep -c "$(printf '\r')\$" "$T/out")" = 3 ]
     sed -n 2p "$T/out" | grep -qF '"a,""b"" | '"'c'"' <d> & *e*",3.5,1,6,ms,'
     sed -n 3p "$T/out" | grep -q '^plain,7,,,tok/s,'
@@ -189,7 +189,7 @@ END
     command -v sqlite3 || skip "no sqlite3"
     sqlite3 -bail "$T/db" <"$T/all"
     sql() { sqlite3 "$T/db" "select $*"; }
-    [ "$(sql 'count(*), sum(median), count(low) from llm_bench_stat_summary')" = "4|21.0|2" ]
+    [ "$(sql 'count(*), sum(value), count(low) from llm_bench_stat_summary')" = "4|21.0|2" ]
     [ "$(sql "verdict from llm_bench_stat where name = 'plain'")" = "no conclusion" ]
     [ "$(sql 'name from llm_bench_stat limit 1')" = "a,\"b\" | 'c' <d> & *e*" ]
 }
@@ -239,7 +239,7 @@ END
 
 @test "stat: --cmd measures time, memory and their children" {
     stat 0 -r 3 --warmup 0 --cmd 'sleep 0.2; head -c 60000000 /dev/zero | tail -c 50000000 | wc -c'
-    awk -v w="$(cell min 1)" -v p="$(cell median 3)" \
+    awk -v w="$(cell min 1)" -v p="$(cell value 3)" \
         'BEGIN { exit !(w >= 200 && p > 40 && p < 200) }'
     stat 0 -r 2 --warmup 0 --cmd 'sleep 0.3'
     awk -v w="$(cell min 1)" -v c="$(cell max 2)" 'BEGIN { exit !(w >= 300 && c < w) }'
@@ -268,7 +268,7 @@ echo $((x + 1)) >"$T/n"
 echo "{\"speed_tps\":$((100 + x)),\"wait_ms\":$x}"
 END
     stat 0 -r 6 --warmup 0 --metric --cmd "sh $T/up.sh" --cmd 'echo "{\"speed_tps\":7}"'
-    [ "$(cell name 1)/$(cell verdict 1)/$(cell median 1)" = speed/worse/7 ]
+    [ "$(cell name 1)/$(cell verdict 1)/$(cell value 1)" = speed/worse/7 ]
     [ "$(cell name 2)/$(cell verdict 2)/$(cell base_n 2)" = "wait/only in base/6" ]
     stat 0 -r 6 --warmup 0 --metric=wait --cmd "sh $T/up.sh"
     [ "$(wc -l <"$T/out")" = 2 ]

@@ -135,20 +135,20 @@ static void requests(void) {
 
 static void rows_of_model(void) {
     static const char json[] =
-        "{\"name\":\"prefill512\",\"median\":1000,\"unit\":\"tok/s\",\"tokens\":512,\"depth\":0,"
+        "{\"name\":\"prefill512\",\"value\":1000,\"unit\":\"tok/s\",\"tokens\":512,\"depth\":0,"
         "\"parallel\":1,\"flops_per_token\":100,\"weight_bytes_per_token\":7,"
         "\"kv_read_bytes_per_token\":1,\"kv_write_bytes_per_token\":2,\"joules_per_token\":null,"
         "\"samples\":[1000,2000]}\n"
-        "{\"name\":\"decode65@4096\",\"median\":50,\"unit\":\"tok/s\",\"tokens\":65,"
+        "{\"name\":\"decode65@4096\",\"value\":50,\"unit\":\"tok/s\",\"tokens\":65,"
         "\"depth\":4096,\"parallel\":1,\"samples\":[50,null]}\n"
-        "{\"name\":\"prefill512+decode64\",\"median\":50,\"unit\":\"tok/s\",\"tokens\":576}\n"
-        "{\"name\":\"prefill512@64\",\"median\":50,\"unit\":\"tok/s\",\"tokens\":512,"
+        "{\"name\":\"prefill512+decode64\",\"value\":50,\"unit\":\"tok/s\",\"tokens\":576}\n"
+        "{\"name\":\"prefill512@64\",\"value\":50,\"unit\":\"tok/s\",\"tokens\":512,"
         "\"depth\":64}\n"
-        "{\"name\":\"decode64\",\"median\":50,\"unit\":\"tok/s\",\"tokens\":64,\"parallel\":4}\n";
+        "{\"name\":\"decode64\",\"value\":50,\"unit\":\"tok/s\",\"tokens\":64,\"parallel\":4}\n";
     static const char table[] =
-        "name\tmedian\tunit\ttokens\tdepth\tsamples\tflops_per_token\tother\r\n"
+        "name\tvalue\tunit\ttokens\tdepth\tsamples\tflops_per_token\tother\r\n"
         "prefill512\t1000\ttok/s\t512\t0\t1000,2000\t100\tx\r\n"
-        "name\tmedian\tunit\ttokens\tdepth\tsamples\tflops_per_token\tother\n"
+        "name\tvalue\tunit\ttokens\tdepth\tsamples\tflops_per_token\tother\n"
         "decode65@4096\t50\ttok/s\t65\t4096\t-\t-\ty\n";
     struct growth *g = read_good(json);
     CHECK_STR(shown(g, GROWTH_PREFILL, GROWTH_NS), "512:512000000 512:256000000");

@@ -42,13 +42,13 @@ static void check_refused(const char *text, const char *words) {
 
 static void rows_as_json(void) {
     struct serieses *all = parse(
-        "{\"name\":\"decode64\",\"median\":51.5,\"low\":null,\"unit\":\"tok/s\",\"tokens\":64,"
+        "{\"name\":\"decode64\",\"value\":51.5,\"low\":null,\"unit\":\"tok/s\",\"tokens\":64,"
         "\"better\":\"higher\",\"n\":3,\"samples\":[51,51.5,5.2e1],\"host\":\"a Linux\","
         "\"host_cpu\":\"Zen\",\"program\":\"llmutils 1\",\"args\":\"llm-bench model -t 2\"}\n"
         "\n"
-        "{\"samples\":[7],\"name\":\"decode64\",\"unit\":\"tok/s\",\"median\":7}\r\n"
-        "{\"name\":\"latency\",\"median\":3,\"unit\":\"ms\",\"samples\":null}\n"
-        "{\"name\":\"failed\",\"median\":null,\"unit\":\"ms\",\"samples\":[]}\n"
+        "{\"samples\":[7],\"name\":\"decode64\",\"unit\":\"tok/s\",\"value\":7}\r\n"
+        "{\"name\":\"latency\",\"value\":3,\"unit\":\"ms\",\"samples\":null}\n"
+        "{\"name\":\"failed\",\"value\":null,\"unit\":\"ms\",\"samples\":[]}\n"
         "{\"name\":\"odd\\n\\u0001\",\"unit\":\"parsec\",\"samples\":[1,null,2]}");
     HAS(all, "decode64", "tok/s", SERIES_HIGHER, 51, 51.5, 52, 7);
     HAS(all, "latency", "ms", SERIES_LOWER, 3);
@@ -63,10 +63,10 @@ static void rows_as_json(void) {
 
 static void rows_in_tabs(void) {
     struct serieses *all = parse(
-        "name\tmedian\tlow\thigh\tunit\tbetter\tn\tsamples\thost\n"
+        "name\tvalue\tlow\thigh\tunit\tbetter\tn\tsamples\thost\n"
         "read\t2\t-\t-\tGB/s\thigher\t3\t1,2,3.5\tbox\n"
         "one\t4.5\t-\t-\tus\t-\t1\t-\tbox\n"
-        "name\tunit\tmedian\tsamples\n"
+        "name\tunit\tvalue\tsamples\n"
         "read\tGB/s\t9\t9\n");
     HAS(all, "read", "GB/s", SERIES_HIGHER, 1, 2, 3.5, 9);
     HAS(all, "one", "us", SERIES_LOWER, 4.5);
@@ -216,8 +216,8 @@ static void names_the_fault(void) {
                   "in:1: byte 23: expected a number that a double can hold, found '1e999]}]}'");
     check_refused("{\"name\":\"a\",\"samples\":7}",
                   "in:1: byte 23: expected an array of numbers, found '7}'");
-    check_refused("name\tmedian\tlow\nd\t2\n", "in:2: expected 3 cells as in the header, found 2");
-    check_refused("name\tmedian\tlow\nd\tx\t2\n", "in:2: expected a number, found 'x'");
+    check_refused("name\tvalue\tlow\nd\t2\n", "in:2: expected 3 cells as in the header, found 2");
+    check_refused("name\tvalue\tlow\nd\tx\t2\n", "in:2: expected a number, found 'x'");
 }
 
 /* A name that cannot be opened, and bytes that are no text. */

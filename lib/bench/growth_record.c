@@ -22,7 +22,7 @@ static const struct {
     NAME("ttft_ns"), NAME("total_ns"), NAME("ttft_ms"), NAME("ttft_sent_ms"), NAME("tpot_ms"),
     NAME("depth"), NAME("parallel"), NAME("flops_per_token"), NAME("weight_bytes_per_token"),
     NAME("kv_read_bytes_per_token"), NAME("kv_write_bytes_per_token"), NAME("joules_per_token"),
-    NAME("median"), NAME("n_prompt"), NAME("n_gen"), NAME("n_depth"), NAME("avg_ns"), NAME("type"),
+    NAME("value"), NAME("n_prompt"), NAME("n_gen"), NAME("n_depth"), NAME("avg_ns"), NAME("type"),
     NAME("phase"), NAME("end"), NAME("name"), NAME("unit"), NAME("samples"), NAME("warmup"),
     NAME("rows"), NAME("samples_ns")};
 

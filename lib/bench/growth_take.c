@@ -220,7 +220,7 @@ static void take_row(struct growth *g, const struct growth_record *r) {
     size_t n = r->samples ? r->samples : 1;
     double *ns = mem_array(n, sizeof *ns);
     for (size_t i = 0; i < n; i++)      /* rates: tokens a second */
-        ns[i] = 1e9 * tokens / (r->samples ? r->sample[i] : v[R_MEDIAN]);
+        ns[i] = 1e9 * tokens / (r->samples ? r->sample[i] : v[R_VALUE]);
     take_times(g, (enum growth_phase)phase, tokens, depth, ns, n);
     free(ns);
 

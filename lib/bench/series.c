@@ -348,10 +348,10 @@ static int read_json(struct input *in, struct series_builder *b, char *line, str
 
 /* ---- tab-separated ------------------------------------------------------------------------ */
 
-enum { COLUMN_NAME, COLUMN_MEDIAN, COLUMN_UNIT, COLUMN_BETTER, COLUMN_SAMPLES, COLUMN_HOST,
+enum { COLUMN_NAME, COLUMN_VALUE, COLUMN_UNIT, COLUMN_BETTER, COLUMN_SAMPLES, COLUMN_HOST,
        COLUMN_CPU, COLUMN_PROGRAM, COLUMN_ARGS, COLUMN_FILES, COLUMNS };
 static const char *const column_names[COLUMNS] = {
-    "name", "median", "unit", "better", "samples", "host", "host_cpu", "program", "args", "files"};
+    "name", "value", "unit", "better", "samples", "host", "host_cpu", "program", "args", "files"};
 
 #define MOST_CELLS 256
 
@@ -378,7 +378,7 @@ static int cut(char *line, char **cell) {
 
 /* Files joined with cat bring a header of their own. */
 static int is_header(const char *line) {
-    return !strncmp(line, "name\t", 5) && memmem(line, strcspn(line, "\n"), "\tmedian\t", 8);
+    return !strncmp(line, "name\t", 5) && memmem(line, strcspn(line, "\n"), "\tvalue\t", 7);
 }
 
 static void read_header(struct header *h, const char *line) {
@@ -435,7 +435,7 @@ static int read_row(struct series_builder *b, const struct header *h, char **cel
                                 !strcmp(better, "higher")  ? SERIES_HIGHER
                                 : !strcmp(better, "lower") ? SERIES_LOWER
                                                            : series_better_of_unit(b->unit.data));
-    return put_list(b, index, *samples ? samples : cell_of(h, cell, COLUMN_MEDIAN), bad);
+    return put_list(b, index, *samples ? samples : cell_of(h, cell, COLUMN_VALUE), bad);
 }
 
 static int read_columns(struct series_builder *b, const struct header *h, char **cell,
@@ -468,7 +468,7 @@ static int read_table(struct input *in, struct series_builder *b, char *line, st
             continue;
         }
         int n = cut(line, cell);
-        int own = h.column[COLUMN_NAME] >= 0 && h.column[COLUMN_MEDIAN] >= 0;
+        int own = h.column[COLUMN_NAME] >= 0 && h.column[COLUMN_VALUE] >= 0;
         if (n != h.cells)
             rc = err_set(err, "%s:%lld: expected %d cells as in the header, found %d", b->name,
                          (long long)b->line, h.cells, n);

@@ -134,7 +134,6 @@ static void add_origin_of(struct series_builder *b, const char *member, const ch
 static int read_row(struct series_builder *b, struct json *j) {
     struct reqs_text name, unit, better = {NULL, 0};
     struct json at = {find(b, "name"), NULL};
-    double alone = number_of(b, "median");
     if (json_string(&at, &name)) {
         *j = at;
         return -1;
@@ -153,8 +152,7 @@ static int read_row(struct series_builder *b, struct json *j) {
     add_origin_of(b, "args", "command");
     add_origin_of(b, "files", "files");
     size_t index = series_place(b, b->text.data, b->unit.data, direction);
-    return put_samples(b, j, find(b, "samples"), index,
-                       isnan(alone) ? number_of(b, "value") : alone);
+    return put_samples(b, j, find(b, "samples"), index, number_of(b, "value"));
 }
 
 /* ---- llama-bench -------------------------------------------------------------------------- */
@@ -420,8 +418,7 @@ static int read_object(struct series_builder *b, struct json *j) {
         return read_hyperfine(b, j, results);
     if (find(b, "samples_ts") || (find(b, "avg_ts") && find(b, "n_prompt")))
         return read_llama(b, j);
-    if (find(b, "name") && (find(b, "samples") || is_number(find(b, "median")) ||
-                            (find(b, "unit") && is_number(find(b, "value")))))
+    if (find(b, "name") && (find(b, "samples") || is_number(find(b, "value"))))
         return read_row(b, j);
     text_of(b, "type", &type);
     if (type.len && is(&type, "run")) {
