@@ -142,7 +142,7 @@ END
     start_null --tokens 16 --cache
     seq 6 | sed 's/.*/{"question":"number &?","answer":".","grade":"regex"}/' >"$T/q"
     "$BENCH" score -q --url "$URL" -n 8 --parallel 3 --json --save "$T/answers" "$T/q" >"$T/rows"
-    is '.[0].right == 6 and .[0].answer_tokens == 8 and .[0].median == 125' "$T/rows"
+    is '.[0].right == 6 and .[0].answer_tokens == 8 and .[0].value == 125' "$T/rows"
     is 'length == 6 and all(.output_length == 8 and .truncated and .cost_ms >= 0)' "$T/answers"
     is '.[0].pass_gflop == null and .[0].pass_s > 0' "$T/rows"
     "$BENCH" score -q --url "$URL" --completions -n 8 --shape qwen3-8b --json "$T/q" >"$T/rows"
