@@ -113,7 +113,7 @@ static _Noreturn void serve(int listener, size_t most, const struct pace *p) {
     buf_printf(&event, "%zx\r\n%s\r\n", strlen(EVENT), EVENT);
     for (;;) {
         int64_t wait = next == INT64_MAX ? SECOND : next - clock_ns();
-        const struct timespec t = {.tv_nsec = wait < 0 ? 0 : wait % SECOND};
+        const struct timespec t = {.tv_nsec = wait < 0 ? 0 : wait < SECOND ? wait : SECOND - 1};
         int m = epoll_pwait2(epoll, ready, 256, &t, NULL);
         for (int i = 0; i < m; i++) {
             if (ready[i].data.u64 != UINT64_MAX) {

@@ -142,8 +142,8 @@ static inline int server_read(int fd, struct buf *b) {
     return 1;
 }
 
-/* Does the request's head have these lines, each ended by '\n', and none that begins as one behind a
- * '!' does? */
+/* Does the request's head have these lines, each ended by '\n', and none that begins as one behind
+ * a '!' does? */
 static inline int server_check(const struct server *s, const struct buf *request) {
     for (const char *p = s->want_head; *p; p += strcspn(p, "\n") + 1) {
         char line[256];

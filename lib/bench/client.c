@@ -8,6 +8,12 @@
  *
  * Deadlines are one number for all requests: no request is late before it. They mostly move later,
  * so that number is a lower bound, and the walk over all requests happens a few times a minute.
+ *
+ * The floor, on a Zen 5 core of a virtual machine with libcurl 7.88 (tests/bench_client): an event
+ * that comes alone costs 9 us of the processor, 110,000 a second: 58 % in the kernel (recv, a poll
+ * that libcurl adds to each recv to see whether more has come, a share of epoll_pwait2), 30 % in
+ * libcurl (its timers, its state machine, the chunked encoding), 8 % here, JSON included. Events
+ * that come together share the system calls: 2.3 us each where five come at once.
  */
 #include "lib/bench/client.h"
 

@@ -14,10 +14,10 @@
  * Connections are kept and used again, with no limit but the number of open files, which
  * client_new raises as far as the system allows. Each carries one request at a time, with HTTP/2
  * too: requests under way at once do not share one. (HTTP/2 without TLS makes a new connection for
- * every request where libcurl is 7.88, which cannot use one twice.) A kept connection that proves to be closed is
- * replaced by a new one, and the request is sent once more (its sent_ns stays). Redirects are not
- * followed. Proxies of the environment (http_proxy and others) are used as curl does, but never
- * for the loopback. The host's name is looked up once, in client_new.
+ * every request where libcurl is 7.88, which cannot use one twice.) A kept connection that proves
+ * to be closed is replaced by a new one, and the request is sent once more (its sent_ns stays).
+ * Redirects are not followed. Proxies of the environment (http_proxy and others) are used as curl
+ * does, but never for the loopback. The host's name is looked up once, in client_new.
  *
  * The key is in no error text and no detail, even where the server's answer repeats it.
  */

@@ -337,7 +337,7 @@ static int open_object(struct cursor *c) {
 /* ---- counts ----------------------------------------------------------------------------- */
 
 /* The value of a number that skip_number has passed, when it is an integer from 0 to
- * CHUNK_COUNT_MAX in any form ("12", "12.0", "1.2e1"); else -1. Exact: digits and a power of ten. */
+ * CHUNK_COUNT_MAX in any form ("12", "12.0", "1.2e1"); else -1. Exact: no doubles. */
 static int64_t count_of(const char *p, const char *end) {
     int64_t v = 0;
     int64_t power = 0;
@@ -495,7 +495,7 @@ static int take_finish(struct cursor *c, struct chunk *out) {
     return 0;
 }
 
-/* An element of choices. The index may come after the text: that of other choices is taken back. */
+/* An element of choices. Its index may come after its text: that of others than 0 is taken back. */
 static int take_choice(struct cursor *c, struct chunk *out, struct buf *text) {
     int64_t index = 0;
     size_t before = text ? text->len : 0;
