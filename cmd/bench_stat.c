@@ -44,7 +44,7 @@ static const char *const usage[] = {
     BENCH_USAGE,
     "      --format junit     XML of JUnit: a case a series, a failure for what --fail-on and\n"
     "                         --margin ask about, skipped where nothing can be said\n"
-    "      --format github    JSON of github-action-benchmark; --only chooses the direction\n"
+    "      --format github-action-benchmark  its JSON; --only chooses the direction\n"
     "General\n"
     "  -h, --help             -V, --version\n",
     NULL};
@@ -87,7 +87,7 @@ static int way(const char *option, const char *text) {
 /* The table's formats are bench_option's. */
 static void set_format(struct stat_options *o, const char *text) {
     static const char *const names[] = {"table", "tsv",   "csv",    "jsonl", "md",
-                                        "sql",   "junit", "github", NULL};
+                                        "sql",   "junit", "github-action-benchmark", NULL};
     int i = arg_choice("--format", text, names);
     o->format = i < 6 ? STAT_TABLE : i == 6 ? STAT_JUNIT : STAT_GITHUB;
     if (o->format == STAT_TABLE)

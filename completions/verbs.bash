@@ -31,7 +31,7 @@ _llmutils_words() {
         provider:--by) echo session ;;
         semantic:--policy) echo lru fifo ;;
         *:--device) echo h100-sxm h200 a100-80g mi300x rtx-4090 cpu ;;
-        stat:--format) echo table tsv csv jsonl md sql junit github ;;
+        stat:--format) echo table tsv csv jsonl md sql junit github-action-benchmark ;;
         device:--format) echo profile table tsv csv jsonl md sql ;;
         *:--format) echo table tsv csv jsonl md sql ;;
         score:--grade) echo exact numeric regex choice ;;

@@ -67,7 +67,7 @@ __llmutils_takes llm-cache '--place provider' 'turns spread double'
 __llmutils_takes llm-cache '--by provider' session
 __llmutils_takes llm-cache '--policy semantic' 'lru fifo'
 __llmutils_takes llm-bench '--format' 'table tsv csv jsonl md sql'
-__llmutils_takes llm-bench '--format stat' 'junit github'
+__llmutils_takes llm-bench '--format stat' 'junit github-action-benchmark'
 __llmutils_takes llm-bench '--format device' profile
 __llmutils_takes llm-bench '--kv-type model' 'f16 f32 q8_0'
 __llmutils_takes llm-bench '--grade score' 'exact numeric regex choice'

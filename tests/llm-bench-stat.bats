@@ -215,14 +215,14 @@ END
 
 @test "stat: JSON for github-action-benchmark, a direction at a time" {
     odd_rows >"$T/base"
-    stat 0 --format github "$T/base"
+    stat 0 --format github-action-benchmark "$T/base"
     jq -e 'length == 2 and .[0].value == 3.5 and .[0].unit == "ms" and .[0].range == "1 to 6"
         and (.[0].extra | test("better: lower"))' "$T/out"
     grep -q -- '--only higher' "$T/err"
-    stat 0 --format github --only higher "$T/base"
+    stat 0 --format github-action-benchmark --only higher "$T/base"
     jq -e 'length == 1 and .[0].name == "plain"' "$T/out"
     [ ! -s "$T/err" ]
-    stat 0 --format github --only lower "$T/base" "$T/base"
+    stat 0 --format github-action-benchmark --only lower "$T/base" "$T/base"
     jq -e '.[0].extra | test("verdict: no difference")' "$T/out"
 }
 
@@ -347,7 +347,7 @@ END
 
 @test "stat: a full disk is an error, a reader that leaves is not" {
     make_files
-    for format in table tsv csv jsonl md sql junit github; do
+    for format in table tsv csv jsonl md sql junit github-action-benchmark; do
         got=0
         "$BENCH" stat --format $format "$T/base" "$T/more" 2>"$T/err" >/dev/full || got=$?
         [ $got = 1 ]
