@@ -6,7 +6,10 @@
 
 #define MOST_WHOLE 9007199254740992.0   /* 2^53: above it a double does not tell ones apart */
 
+/* Lists may be thousands of numbers long: no table for people has them. */
 static int shown(const struct fields *f, int i) {
+    if (f->people && f->field[i].decimals == FIELD_LIST)
+        return 0;
     return f->wide || !f->field[i].wide;
 }
 
@@ -15,7 +18,8 @@ void fields_open_to(struct fields *f, FILE *out, enum table_format format,
     int columns = 0;
     assert(n <= FIELDS_MOST);
     *f = (struct fields){.field = field, .n = n};
-    f->wide = verbose || !table_for_people(format);
+    f->people = table_for_people(format);
+    f->wide = verbose || !f->people;
     for (int i = 0; i < n; i++)
         if (shown(f, i))
             f->column[columns++] = (struct column){field[i].name, field[i].decimals};

@@ -8,7 +8,7 @@
  *     fields_close(&f);
  *
  * Wide ones are left out of what people read (an aligned table, Markdown) unless --verbose asks for
- * them; pipes and JSON have all. NaN is no value.
+ * them, and lists always; pipes and JSON have all. NaN is no value.
  */
 #ifndef FIELDS_H
 #define FIELDS_H
@@ -37,7 +37,7 @@ struct value {
 
 struct fields {
     const struct field *field;
-    int n, wide;
+    int n, wide, people;
     struct column column[FIELDS_MOST];
     struct table *table;
 };
