@@ -123,7 +123,7 @@ column() {
     kernels --quick --op matmul,add --n 1 --device cpu --warm --layout packed --json >"$T/warm"
     jq -e -s 'all(.[]; .state == "warm" and .binds == "f32")' "$T/warm"
     kernels --quick --op matmul --n 1 --type Q8_0 --device cpu --layout packed --json >"$T/cold"
-    jq -e -s 'all(.[]; .state == "cold" and .binds == "read" and .limit == 368640000000)' "$T/cold"
+    jq -e -s 'all(.[]; .state == "cold" and .binds == "read" and .limit == 460800000000)' "$T/cold"
 }
 
 @test "kernels: --cpu and LLM_CPU choose one variant" {
