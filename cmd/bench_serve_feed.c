@@ -17,6 +17,7 @@
 #define MOST_AHEAD 8192         /* requests */
 #define MOST_BYTES (64 << 20)   /* of bodies */
 #define REQUESTS 100            /* where nothing says how many */
+#define REFUSED_PAUSE_NS 100000000
 #define POLL_NS 100000          /* until a client asks again when nothing is ready */
 #define BEFORE_START_NS 20000000        /* for threads to be where they wait */
 
@@ -262,15 +263,31 @@ static int next_call(void *arg, int64_t now_ns, struct client_call *out, int64_t
     return 1;
 }
 
+/* In a closed loop who was refused tries again after a while, not at once: a server that is gone
+ * would be asked as fast as this machine can. */
+static int64_t pause_after(const struct lane *l, const struct client_result *r) {
+    return l->feed->opt->load == SERVE_CLOSED && r->end == CLIENT_REFUSED ? REFUSED_PAUSE_NS : 0;
+}
+
+/* Puts a place among those that are free, by the time from which it is. */
+static void free_place(struct lane *l, int64_t at_ns) {
+    int64_t n = l->places - l->busy - 1;        /* free ones so far */
+    for (; n > 0; n--) {
+        int64_t before = l->freed_ns[(l->first_free + n - 1) % l->places];
+        if (before <= at_ns)
+            break;
+        l->freed_ns[(l->first_free + n) % l->places] = before;
+    }
+    l->freed_ns[(l->first_free + n) % l->places] = at_ns;
+}
+
 static void call_done(void *arg, const struct client_call *call, const struct client_result *r) {
     struct lane *l = arg;
     struct item *it = call->user;
     load_add(&l->load, &it->mark, r);
     l->busy--;
-    if (l->places) {            /* behind the places that are free already */
-        int64_t at = (l->first_free + l->places - l->busy - 1) % l->places;
-        l->freed_ns[at] = r->done_ns;
-    }
+    if (l->places)
+        free_place(l, r->done_ns + pause_after(l, r));
     free_item(it);
     atomic_fetch_add(&l->feed->ended, 1);
 }

@@ -255,6 +255,13 @@ END
         $late >= 20 and $sent >= 1 and $sent <= 5' "$T/out"
 }
 
+@test "a server that is gone is not asked as fast as this machine can" {
+    null --requests 4
+    serve --concurrency 2 --duration 1s --warmup 0 >"$T/out" || true
+    [ "$(cell "$T/out" ok value)" = 4 ]
+    [ "$(cell "$T/out" errors.refused value)" -le 24 ]
+}
+
 @test "goodput that is too low is status 3" {
     null --ttft 50ms
     local status=0
