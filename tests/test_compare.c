@@ -120,6 +120,9 @@ static void takes_zeros(void) {
     CHECK_INT(c.verdict, COMPARE_WORSE);
     CHECK(isnan(c.ratio.shift));
     CHECK_INT(judge(SERIES_LOWER, zero, 6, zero, 6, 0).verdict, COMPARE_NO_DIFFERENCE);
+    static const double no_errors[] = {0, 0, 0, 0, 0, 0};
+    CHECK_INT(judge(SERIES_LOWER, no_errors, 6, no_errors, 6, 0.01).verdict, COMPARE_SAME);
+    CHECK_INT(judge(SERIES_LOWER, no_errors, 6, more, 6, 0.01).verdict, COMPARE_WORSE);
     c = judge(SERIES_LOWER, more, 6, zero, 6, 0.5);
     CHECK_INT(c.verdict, COMPARE_BETTER);
     CHECK_NEAR(c.ratio.shift, 0, 0.15);             /* all but 6.5 of 6.5 gone */
@@ -283,6 +286,12 @@ static void quiet_when_quiet(void) {
     CHECK(alarms < 15);
     CHECK_INT(compare_noise(NULL, 0, SERIES_LOWER), 0);
     CHECK_INT(compare_noise((double[]){5}, 1, SERIES_LOWER), 0);
+    /* What does not vary depends on nothing, however the mean of its ranks is rounded. */
+    double same[60];
+    for (size_t n = 0; n < 60; n++) {
+        same[n] = 0.1;
+        CHECK_INT(compare_noise(same, n + 1, SERIES_LOWER), 0);
+    }
 }
 
 static void sees_noise(void) {

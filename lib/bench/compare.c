@@ -134,9 +134,11 @@ static double *ranks_of(const double *x, size_t n) {
 static double correlation(const double *a, const double *b, size_t n) {
     double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
     for (size_t i = 0; i < n; i++) {
-        ma += a[i] / (double)n;
-        mb += b[i] / (double)n;
+        ma += a[i];
+        mb += b[i];
     }
+    ma /= (double)n;            /* of equal ranks exactly that rank: they do not vary */
+    mb /= (double)n;
     for (size_t i = 0; i < n; i++) {
         ab += (a[i] - ma) * (b[i] - mb);
         aa += (a[i] - ma) * (a[i] - ma);
@@ -260,16 +262,21 @@ static void test(struct comparison *c, double margin) {
     c->p = test_scaled(c, edge).p;
 }
 
+/* A difference in parts of base's median. None at all is none in parts of a median of 0 too. */
+static double in_parts(double difference, double median) {
+    return difference == 0 ? 1 : median > 0 ? 1 + difference / median : NAN;
+}
+
 /* Where a sample is 0 there are no ratios: the difference, in parts of base's median. */
 static struct rank_shift ratio_of(const struct comparison *c, double level) {
     const struct series *b = c->base, *h = c->head;
     struct rank_shift r = rank_ratio(h->x, h->n, b->x, b->n, level);
-    if (!isnan(r.shift) || !(c->base_median > 0))
+    if (!isnan(r.shift))
         return r;
     r = rank_shift(h->x, h->n, b->x, b->n, level);
-    r.shift = 1 + r.shift / c->base_median;
-    r.interval.low = 1 + r.interval.low / c->base_median;
-    r.interval.high = 1 + r.interval.high / c->base_median;
+    r.shift = in_parts(r.shift, c->base_median);
+    r.interval.low = in_parts(r.interval.low, c->base_median);
+    r.interval.high = in_parts(r.interval.high, c->base_median);
     return r;
 }
 

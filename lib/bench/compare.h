@@ -55,7 +55,8 @@ struct comparison {
     double base_median, head_median;    /* NAN where there are no samples */
     struct interval base_interval, head_interval;
     struct rank_shift ratio;            /* head / base; where a sample is not above 0, 1 + their
-                                         * difference / base_median; NAN when that is not either */
+                                         * difference / base_median; NAN when that is not either,
+                                         * but 1 of no difference */
     double p;                           /* that there is no difference beyond the margin */
     double p_adjusted;                  /* NAN where the samples are too few for any conclusion */
     int verdict;                        /* enum compare_verdict */
