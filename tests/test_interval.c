@@ -11,6 +11,7 @@ static void averages(void) {
     CHECK_NEAR(interval_deviation(x, 4), 3.0956959368344519, DIGITS);   /* statistics.stdev */
     CHECK(isnan(interval_average(x, 0)) && isnan(interval_deviation(x, 1)));
     CHECK(interval_deviation((double[]){7, 7, 7}, 3) == 0);
+    CHECK(isnan(interval_deviation((double[]){1e308, 1e308, 1.2e308}, 3)));     /* and not 0 */
 }
 
 /* Numbers whose plain sum, or whose sum of squares, has lost what is asked for: NIST's data sets

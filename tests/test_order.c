@@ -49,6 +49,7 @@ static void quantiles(void) {
     CHECK_NEAR(order_quantile(x, 5, 0.1), 1.4, 1e-12);
     CHECK(order_quantile(x, 1, 0.7) == 1);
     CHECK(isnan(order_quantile(x, 0, 0.5)));
+    CHECK_NEAR(order_quantile((double[]){-1.5e308, 1e308}, 2, 0.5), -2.5e307, 1e295);
 }
 
 static void medians(void) {

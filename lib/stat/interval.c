@@ -33,7 +33,7 @@ double interval_deviation(const double *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         squares += (x[i] - mean) * (x[i] - mean);
     double variance = (squares - rest * rest / (double)n) / (double)(n - 1);
-    return sqrt(fmax(variance, 0));
+    return variance < 0 ? 0 : sqrt(variance);       /* but for rounding; NAN stays */
 }
 
 struct interval interval_mean(const double *x, size_t n, double level) {

@@ -95,7 +95,10 @@ double order_quantile(const double *sorted, size_t n, double q) {
     size_t below = (size_t)at;
     if (below + 1 >= n)
         return sorted[n - 1];
-    return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+    double share = at - (double)below;
+    double step = sorted[below + 1] - sorted[below];
+    return isfinite(step) ? sorted[below] + share * step
+                          : (1 - share) * sorted[below] + share * sorted[below + 1];
 }
 
 /* How many samples can be left out at the lower end: the largest k with P(fewer than k of n lie
