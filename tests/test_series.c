@@ -184,6 +184,12 @@ static void plain_numbers(void) {
     all = parse("[1,\n2,\n3]\n");
     HAS(all, "value", "", SERIES_UNKNOWN, 1, 2, 3);
     series_free(all);
+    all = parse("\xEF\xBB\xBF" "4\n5\n");      /* a byte order mark */
+    HAS(all, "value", "", SERIES_UNKNOWN, 4, 5);
+    series_free(all);
+    all = parse("\xEF\xBB\xBF{\n\"ttft_ms\": 1}\n");
+    HAS(all, "ttft", "ms", SERIES_LOWER, 1);
+    series_free(all);
 }
 
 /* Documents one after another, as cat joins them. */

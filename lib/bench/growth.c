@@ -83,7 +83,10 @@ static int next_line(struct input *in, struct err *err) {
         int rc = zio_line(in->z, &line, &len, err);
         if (rc != 1)
             return rc;
-        in->number++;
+        if (!in->number++ && len >= 3 && !memcmp(line, "\xEF\xBB\xBF", 3)) {
+            line += 3;          /* a byte order mark */
+            len -= 3;
+        }
         len -= len && line[len - 1] == '\r';
         size_t blank = strspn(line, " \t");
         if (blank < len && line[blank] != '#')
@@ -131,23 +134,32 @@ static int cut(char *line, char **cell) {
     return n;
 }
 
+/* How many columns there are; field[i]: what the name of each stands for. */
+static int read_header(char *line, int field[COLUMNS_MOST]) {
+    char *cell[COLUMNS_MOST];
+    int n = cut(line, cell);
+    for (int i = 0; i < n; i++)
+        field[i] = growth_record_field(cell[i], strlen(cell[i]));
+    return n;
+}
+
 static int read_table(struct growth *g, struct input *in, struct err *err) {
     struct growth_record r = {0};
     char *cell[COLUMNS_MOST];
     int field[COLUMNS_MOST];
-    int columns = cut(in->line.data, cell);
-    for (int i = 0; i < columns; i++)
-        field[i] = growth_record_field(cell[i], strlen(cell[i]));
+    int columns = read_header(in->line.data, field);
     int rc;
     while ((rc = next_line(in, err)) == 1) {
+        if (!strncmp(in->line.data, "name\t", 5)) {
+            columns = read_header(in->line.data, field);    /* of a file that was joined */
+            continue;
+        }
         int n = cut(in->line.data, cell);
         if (n != columns) {
             rc = err_set(err, "%s:%lld: expected %d columns, as in the header, found %d",
                          in->name, (long long)in->number, columns, n);
             break;
         }
-        if (!strcmp(cell[0], "name"))
-            continue;           /* files that were joined: the header again */
         growth_record_clear(&r);
         for (int i = 0; i < n; i++)
             growth_record_cell(&r, field[i], cell[i]);

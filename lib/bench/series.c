@@ -509,11 +509,20 @@ static int read_numbers(struct input *in, struct series_builder *b, char *line, 
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
+/* The first line that says something, behind a byte order mark. 1, 0 for none, -1. */
+static int first_line(struct input *in, struct series_builder *b, char **line, struct err *err) {
+    int rc;
+    do {
+        rc = next_line(in, b, line, err);
+        if (rc == 1 && b->line == 1 && !strncmp(*line, "\xEF\xBB\xBF", 3))
+            *line += 3;
+    } while (rc == 1 && is_blank_line(*line));
+    return rc;
+}
+
 static int read_all(struct input *in, struct series_builder *b, struct err *err) {
     char *line;
-    int rc;
-    while ((rc = next_line(in, b, &line, err)) == 1 && is_blank_line(line))
-        continue;
+    int rc = first_line(in, b, &line, err);
     if (rc < 0)
         return -1;
     if (rc == 0)
