@@ -130,7 +130,12 @@ static void numeric(void) {
         {"2624-1312", GRADE_RIGHT, "1312"}, {"1312 apples, of 4", GRADE_WRONG, "4"},
         {"+1312", GRADE_RIGHT, "+1312"}, {"none", GRADE_UNPARSED, ""},
         {"1312e", GRADE_RIGHT, "1312"}, {".", GRADE_UNPARSED, ""},
-        {"1311.9999999999", GRADE_RIGHT, NULL}, {"1311.99", GRADE_WRONG, NULL}};
+        {"1311.9999999999", GRADE_RIGHT, NULL}, {"1311.99", GRADE_WRONG, NULL},
+        {"1e999", GRADE_WRONG, "1e999"}, {"-1e999", GRADE_WRONG, NULL}};
+    /* A third, with as many digits as the model had tokens. */
+    static char many[1000] = "0.";
+    const struct mark third[] = {{many, GRADE_RIGHT, NULL}};
+    memset(many + 2, '3', sizeof many - 3);
     static const struct mark near[] = {
         {"101", GRADE_RIGHT, NULL}, {"102", GRADE_WRONG, NULL}, {"-100", GRADE_WRONG, NULL}};
     static const struct mark zero[] = {{"0", GRADE_RIGHT, NULL}, {"-0.0", GRADE_RIGHT, NULL},
@@ -138,6 +143,7 @@ static void numeric(void) {
     GRADE("{\"question\":\"q\",\"answer\":1312}", NULL, 0, m);
     GRADE("{\"question\":\"q\",\"answer\":\"100\",\"tolerance\":0.011}", NULL, 0, near);
     GRADE("{\"question\":\"q\",\"answer\":0}", NULL, 0, zero);
+    GRADE("{\"question\":\"q\",\"answer\":0.3333,\"tolerance\":0.001}", NULL, 0, third);
 }
 
 static void takes_a_pattern(void) {
@@ -146,6 +152,8 @@ static void takes_a_pattern(void) {
         {"A: 12 A: 13", GRADE_WRONG, "13"}};
     GRADE("{\"question\":\"q\",\"answer\":12}", "A: *([0-9]+)", 0, m);
     GRADE("{\"question\":\"q\",\"answer\":12}", "(?<=A: )[0-9]+", 0, m);
+    GRADE("{\"question\":\"q\",\"answer\":12,\"grade\":\"exact\"}",
+          "A: *([0-9]+)(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?(x)?()", 0, m);
 }
 
 static void regex(void) {

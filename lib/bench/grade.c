@@ -65,7 +65,7 @@ static int find(const struct grader *g, const pcre2_code *c, struct span in, siz
     if (n < 0)
         return 0;
     const PCRE2_SIZE *v = pcre2_get_ovector_pointer(g->match);
-    int group = n > 1 && v[2] != PCRE2_UNSET;
+    int group = n != 1 && v[2] != PCRE2_UNSET;      /* 0: more groups than there is room for */
     *out = (struct span){in.s + v[2 * group], v[2 * group + 1] - v[2 * group]};
     *from = v[1] > v[0] ? v[1] : v[1] + 1;
     return 1;
@@ -237,16 +237,20 @@ static size_t exponent_at(struct span s, size_t at) {
     return i > digits ? i - at : 0;
 }
 
+/* Of a number as text: further digits change nothing, as those before the point make it infinite. */
+#define NUMBER 400
+#define EXPONENT 7              /* bytes, "e-12345" */
+
 /* The number that begins at s.s[at]: its length, 0 when there is none; *out is its value. */
 static size_t number_at(struct span s, size_t at, double *out) {
-    char text[64];              /* without separators; what is longer is no number of a reply */
+    char text[NUMBER];          /* without separators */
     size_t n = 0;
     size_t i = at;
     int digits = 0;
     int point = 0;
     if (s.s[i] == '-' || s.s[i] == '+')
         text[n++] = s.s[i++];
-    for (; i < s.len && n < sizeof text - 16; i++) {
+    for (; i < s.len; i++) {
         char c = s.s[i];
         if (c == ',' && digits && !point && groups_thousands(s, i))
             continue;
@@ -256,12 +260,13 @@ static size_t number_at(struct span s, size_t at, double *out) {
             digits++;
         else
             break;
-        text[n++] = c;
+        if (n < sizeof text - EXPONENT - 1)
+            text[n++] = c;
     }
     if (!digits)
         return 0;
     size_t exponent = i < s.len && (s.s[i] | 0x20) == 'e' ? exponent_at(s, i) : 0;
-    exponent = exponent < 8 ? exponent : 0;
+    exponent = exponent <= EXPONENT ? exponent : 0;
     memcpy(text + n, s.s + i, exponent);
     text[n + exponent] = '\0';
     *out = strtod(text, NULL);
@@ -287,7 +292,7 @@ static int last_number(struct span s, double *out, struct span *where) {
 
 static int same_number(double a, double b, double tolerance) {
     double room = (tolerance > ROUNDING ? tolerance : ROUNDING) * fmax(fabs(a), fabs(b));
-    return a == b || fabs(a - b) <= room;
+    return isfinite(a) && isfinite(b) && fabs(a - b) <= room;
 }
 
 static int grade_numeric(const struct question *q, struct span in, struct buf *found) {
