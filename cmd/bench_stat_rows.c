@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/bench_stat.h"
+#include "lib/base/utf8.h"
 #include "lib/format/jsonw.h"
 #include "lib/stat/interval.h"
 
@@ -148,14 +149,21 @@ static void comparison_rows(const struct stat_options *o, const struct stat_side
 
 /* ---- JUnit -------------------------------------------------------------------------------- */
 
+/* Bytes that are no UTF-8, and the two characters that XML does not allow, become U+FFFD. */
 static void add_xml(struct buf *b, const char *s) {
-    for (; *s; s++) {
+    for (size_t n; *s; s += n) {
+        uint32_t cp;
+        int got = utf8_get(s, strnlen(s, 4), &cp);
         const char *entity = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;"
-                             : *s == '"' ? "&quot;" : NULL;
+                             : *s == '"' ? "&quot;"
+                             : got < 1 || cp == 0xFFFE || cp == 0xFFFF ? "\xEF\xBF\xBD" : NULL;
+        n = got < 1 ? 1 : (size_t)got;
         if (entity)
             buf_adds(b, entity);
+        else if ((unsigned char)*s < ' ' || *s == 127)
+            buf_addc(b, ' ');
         else
-            buf_addc(b, (unsigned char)*s < ' ' || *s == 127 ? ' ' : *s);
+            buf_add(b, s, n);
     }
 }
 

@@ -211,6 +211,9 @@ END
     command -v xmllint || skip "no xmllint"
     stat 0 --format junit "$T/base" "$T/head"
     xmllint --noout "$T/out"
+    printf '{"name":"no \xff\xc3, no \xef\xbf\xbe","samples":[1]}\n' >"$T/bytes"
+    stat 4 --format junit "$T/bytes" "$T/bytes"
+    xmllint --noout "$T/out"
 }
 
 @test "stat: JSON for github-action-benchmark, a direction at a time" {
