@@ -46,6 +46,8 @@ struct pair {                           /* of one test, while it runs */
 };
 
 static void samples_add(struct samples *s, double x) {
+    if (!(x > 0))               /* no speed, no limit: a null, or a test that did not run */
+        return;
     s->x = mem_grow(s->x, s->n + 1, sizeof *s->x);
     s->x[s->n++] = x;
 }
@@ -324,9 +326,11 @@ static void print_duel(struct rows *rows, const struct model_bench *b, const str
                                      .n = d->ratio.n, .value = ratio}, v);
 }
 
-static void print_duels(const struct model_bench *b, const struct duel *d, int n,
-                        const struct peaks *peak, int argc, char **argv) {
+/* How many tests have a row. */
+static int print_duels(const struct model_bench *b, const struct duel *d, int n,
+                       const struct peaks *peak, int argc, char **argv) {
     struct rows rows;
+    int compared = 0;
     rows_open(&rows, fields, FIELDS, &b->common, argc, argv);
     model_bench_hash(&rows, b);
     for (int i = 0; i < n; i++) {
@@ -334,8 +338,10 @@ static void print_duels(const struct model_bench *b, const struct duel *d, int n
             print_duel(&rows, b, &d[i], peak);
         else if (!b->common.quiet)
             warn("%s: the peer has no such test", d[i].test->name);
+        compared += d[i].ratio.n > 0;
     }
     rows_close(&rows);
+    return compared;
 }
 
 int bench_peer(const struct model_bench *b, const struct model_test *test, int n, int argc,
@@ -344,9 +350,7 @@ int bench_peer(const struct model_bench *b, const struct model_test *test, int n
     struct peaks peak = {0};
     for (int i = 0; i < n; i++)
         d[i].test = &test[i];
-    int rc = run_pairs(b, d, n, &peak);
-    if (!rc)
-        print_duels(b, d, n, &peak, argc, argv);
+    int compared = run_pairs(b, d, n, &peak) ? 0 : print_duels(b, d, n, &peak, argc, argv);
     for (int i = 0; i < n; i++) {
         free(d[i].ours.x);
         free(d[i].theirs.x);
@@ -356,5 +360,5 @@ int bench_peer(const struct model_bench *b, const struct model_test *test, int n
         free(d[i].peer_is);
     }
     free(d);
-    return rc ? EXIT_NOTHING : EXIT_DONE;
+    return compared ? EXIT_DONE : EXIT_NOTHING;
 }

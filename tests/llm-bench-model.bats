@@ -264,6 +264,13 @@ decode2x2 n_threads=1,prefill8 n_threads=2,decode2 n_threads=2,decode2x2 n_threa
     fails 4 model -m $M -p 9 -n 0 -r 1 --device none --pairs 1 --peer true
     fails 1 model -m $M -p 8 -n 0 -r 1 --device none --pairs 1 --peer 'exit 3'
     grep -q "'exit 3' ended with status 3" "$T/err"
+    # No speed is no ratio: ours is not infinitely faster.
+    sed 's/\[9, 2, 2\]/[0, 0, 0]/' "$T/peer" >"$T/dead"
+    chmod +x "$T/dead"
+    model -m $M -p 8 -n 4 -r 2 --device none --no-hash --pairs 2 --peer "$T/dead" --json \
+        >"$T/out" 2>"$T/err"
+    [ "$(jq -r .name "$T/out")" = decode4 ]
+    grep -q '^llm-bench model: prefill8: the peer has no such test$' "$T/err"
 }
 
 @test "model: beside llama-bench" {
