@@ -31,7 +31,7 @@ static const char *const usage[] = {
     "      --cost LIST        of ns, flops, bytes, joules, y (default: all that the files have)\n"
     "      --phase LIST       of prefill, decode, data (default: all)\n"
     "      --by file          a fit for each file, not one over all\n"
-    "      --level P          of the intervals (default 0.95)\n"
+    "      --level P          of the intervals (default 95%)\n"
     "      --resamples N      of the bootstrap (default 10000)\n"
     "      --seed N           of the bootstrap (default 1)\n"
     "      --plot FILE        draw the first cost, a token, with its fit; .svg or .png\n",
@@ -89,7 +89,7 @@ static void take_option(struct options *o, int c, const char *arg) {
     case OPT_COST: o->costs |= bits_of("--cost", arg, costs); break;
     case OPT_PHASE: o->phases |= bits_of("--phase", arg, phases); break;
     case OPT_BY: o->by_file = arg_choice("--by", arg, by) == 0; break;
-    case OPT_LEVEL: o->boot.level = arg_float("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->boot.level = arg_share("--level", arg, 0.5, 0.9999); break;
     case OPT_RESAMPLES:
         o->boot.resamples = (int)arg_size("--resamples", arg, 100, 10000000);
         break;
@@ -128,7 +128,7 @@ static double extreme(const struct growth_points *p, int most) {
     return x;
 }
 
-/* "3 points, all of 512 tokens": why there is no fit, or no quadratic term. */
+/* "512", "512 and 2048": why there is no fit, or no quadratic term. */
 static void describe_lengths(const struct result *r, struct buf *out) {
     double seen[LENGTHS_SHOWN];
     int n = 0;
@@ -148,13 +148,18 @@ static void warn_lengths(const struct result *r) {
     const char *phase = growth_phase_name(r->points->phase);
     const char *cost = growth_cost_name(r->points->cost);
     describe_lengths(r, &lengths);
-    if (r->failed)
-        warn("%s%s%s %s: all %zu points have length %s; two other lengths are needed, best four "
-             "times as long each", r->file ? r->file : "", r->file ? ": " : "", phase, cost,
-             r->points->n, lengths.data);
+    const char *file = r->file ? r->file : "";
+    const char *colon = r->file ? ": " : "";
+    if (r->fit.terms < 2)
+        warn("%s%s%s %s: no fit to the one length of %s (%zu %s); two other lengths are needed, "
+             "best four times as long each", file, colon, phase, cost, lengths.data, r->points->n,
+             r->points->n == 1 ? "point" : "points");
+    else if (r->failed)
+        warn("%s%s%s %s: no fit: lengths or costs are too far apart for a double", file, colon,
+             phase, cost);
     else
         warn("%s%s%s %s: only lengths %s: no quadratic term without a third, best far from both",
-             r->file ? r->file : "", r->file ? ": " : "", phase, cost, lengths.data);
+             file, colon, phase, cost, lengths.data);
     buf_free(&lengths);
 }
 

@@ -49,16 +49,6 @@ static const char *const usage[] = {
     "  -h, --help             -V, --version\n",
     NULL};
 
-/* "2%", "0.02". The rows tell the command line: nothing here may change it. */
-static double share(const char *option, const char *value, double most) {
-    char *text = mem_strdup(value);
-    int percent = arg_take_off(text, "%");
-    double x = percent ? arg_float(option, text, 0, 100 * most) / 100
-                       : arg_float(option, text, 0, most);
-    free(text);
-    return x;
-}
-
 static char **split(const char *list, int *n) {
     return arg_list(mem_strdup(list), n);
 }
@@ -110,12 +100,8 @@ static void set_metric(struct stat_options *o, const char *name) {
 static void take_option(struct stat_options *o, int c, char *arg, struct stat_side *side, int *n) {
     switch (c) {
     case OPT_FORMAT: set_format(o, arg); break;
-    case OPT_LEVEL:
-        o->compare.level = share("--level", arg, 0.9999);
-        if (o->compare.level < 0.5)
-            usage_die("--level: expected 50%% to 99.99%%");
-        break;
-    case OPT_MARGIN: o->compare.margin = share("--margin", arg, 10); break;
+    case OPT_LEVEL: o->compare.level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_MARGIN: o->compare.margin = arg_share("--margin", arg, 0, 10); break;
     case OPT_FAIL_ON: o->fail = fail_bits(arg); break;
     case OPT_FILTER:
         free_list(o->filter);
@@ -132,7 +118,7 @@ static void take_option(struct stat_options *o, int c, char *arg, struct stat_si
     case 'r': o->repeat = (int)arg_int("--repeat", arg, 1, 1000000); break;
     case OPT_WARMUP: o->warmup = (int)arg_int("--warmup", arg, 0, 1000000); break;
     case OPT_PRECISION:
-        o->precision = share("--precision", arg, 1);
+        o->precision = arg_share("--precision", arg, 0, 1);
         if (!(o->precision > 0))
             usage_die("--precision: expected more than 0");
         break;

@@ -156,6 +156,18 @@ double arg_float(const char *option, const char *value, double min, double max) 
     return x;
 }
 
+double arg_share(const char *option, const char *value, double min, double max) {
+    char *text = mem_strdup(value);
+    double scale = arg_take_off(text, "%") ? 100 : 1;
+    double x;
+    int bad = num_float(text, scale * min, scale * max, &x);
+    free(text);
+    if (bad)
+        usage_die("%s: '%s': expected a share from %g%% to %g%%, or from %g to %g", option, value,
+                  100 * min, 100 * max, min, max);
+    return x / scale;
+}
+
 int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max) {
     int64_t n;
     int bad = num_size(value, min, max, &n);

@@ -77,6 +77,8 @@ void print_usage(FILE *f, const char *const *usage);
 /* Each ends the program with a line that names option, value and range. */
 int64_t arg_int(const char *option, const char *value, int64_t min, int64_t max);
 double arg_float(const char *option, const char *value, double min, double max);
+/* "2%" or "0.02", from min to max. */
+double arg_share(const char *option, const char *value, double min, double max);
 int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max);
 /* The index of value in names (ended by NULL). */
 int arg_choice(const char *option, const char *value, const char *const *names);

@@ -31,6 +31,8 @@ polynomial() {
     fails 2 fit --phase chat x
     fails 2 fit --by day x
     fails 2 fit --level 2 x
+    fails 2 fit --level 20% x
+    grep -q "'20%': expected a share from 50% to 99.99%, or from 0.5 to 0.9999" "$T/err"
     fails 2 fit --resamples 1 x
     fails 2 fit --plot x.gif x
     fails 1 fit "$T/nothing-here"
@@ -47,6 +49,10 @@ polynomial() {
     [ "$(cell data.y n <"$T/out")" = 10 ]
     [ "$(cell data.y shortest <"$T/out")" = 1 ]
     [ "$(cell data.y longest <"$T/out")" = 512 ]
+    printf '1 2\n2 5\n3 5\n4 9\n5 9\n6 13\n' >"$T/xy"
+    fit --level 90% --json "$T/xy" | jq '[.b_low, .b_high]' >"$T/percent"
+    fit --level 0.9 --json "$T/xy" | jq '[.b_low, .b_high]' | cmp - "$T/percent"
+    fit --json "$T/xy" | jq '[.b_low, .b_high]' | run -1 cmp -s - "$T/percent"
 }
 
 @test "stdin, zstd and JSON" {
@@ -118,7 +124,10 @@ polynomial() {
 @test "nothing to conclude: exit 4, and which lengths are missing" {
     printf '512 3\n512 4\n512 5\n' >"$T/xy"
     fails 4 fit "$T/xy"
-    grep -q 'all 3 points have length 512' "$T/err"
+    grep -q 'no fit to the one length of 512 (3 points); two other' "$T/err"
+    printf '1 1e308\n2 1e308\n3 1e-300\n' >"$T/xy"
+    fails 4 fit "$T/xy"
+    grep -q 'no fit: lengths or costs are too far apart' "$T/err"
     echo '{"type":"run"}' >"$T/run"
     fails 4 fit "$T/run"
     grep -q 'nothing to fit' "$T/err"
