@@ -97,18 +97,21 @@ static const struct option longs[] = {
 
 /* ---- the command line --------------------------------------------------------------------- */
 
-static void add_way(struct score_options *o, const char *arg) {
+static void add_way(struct score_options *o, char *name, const char *template) {
+    for (int i = 0; i < o->ways; i++)
+        if (!strcmp(o->way[i].name, name))
+            usage_die("--way: '%s' is there twice", name);
+    o->way = mem_grow(o->way, (size_t)o->ways + 1, sizeof *o->way);
+    o->way[o->ways++] = (struct way){name, template};
+}
+
+static void take_way(struct score_options *o, const char *arg) {
     const char *equals = strchr(arg, '=');
     if (!equals || equals == arg)
         usage_die("--way: '%s': expected NAME=TEXT", arg);
     if (!strstr(equals, "{question}"))
         usage_die("--way: '%s': TEXT must have {question} in it", arg);
-    char *name = mem_strndup(arg, (size_t)(equals - arg));
-    for (int i = 0; i < o->ways; i++)
-        if (!strcmp(o->way[i].name, name))
-            usage_die("--way: '%s' is there twice", name);
-    o->way = mem_grow(o->way, (size_t)o->ways + 1, sizeof *o->way);
-    o->way[o->ways++] = (struct way){name, equals + 1};
+    add_way(o, mem_strndup(arg, (size_t)(equals - arg)), equals + 1);
 }
 
 static void add_stop(struct score_options *o, const char *arg) {
@@ -128,7 +131,7 @@ static void take_option(struct score_options *o, int c, const char *arg, const c
     case OPT_CHAT: o->chat = 1; break;
     case OPT_COMPLETIONS: o->chat = 0; break;
     case OPT_PARALLEL: o->parallel = (int)arg_int("--parallel", arg, 1, 4096); break;
-    case OPT_WAY: add_way(o, arg); break;
+    case OPT_WAY: take_way(o, arg); break;
     case OPT_LIMIT: o->limit = arg_int("--limit", arg, 1, INT64_MAX); break;
     case OPT_ANSWERS: o->answers = (int)arg_int("--answers", arg, 1, 100000); break;
     case 'n': o->tokens = (int)arg_int("--tokens", arg, 1, 1 << 24); break;
@@ -170,8 +173,15 @@ static struct score_options parse(int argc, char **argv) {
     if (o.answers > 1 && o.temperature == 0)
         usage_die("--answers %d: at --temp 0 every answer to a question is the same", o.answers);
     if (!o.ways)
-        o.way = mem_array(1, sizeof *o.way), o.way[o.ways++] = (struct way){"plain", NULL};
+        add_way(&o, mem_strdup("plain"), NULL);
     return o;
+}
+
+static void free_options(struct score_options *o) {
+    for (int i = 0; i < o->ways; i++)
+        free(o->way[i].name);
+    free(o->way);
+    free(o->stop);
 }
 
 /* ---- prompts ------------------------------------------------------------------------------ */
@@ -339,5 +349,6 @@ int bench_score(int argc, char **argv) {
     free(model);
     grade_free(g);
     questions_free(all);
+    free_options(&o);
     return status;
 }

@@ -14,7 +14,7 @@
 #include "lib/shape/shape.h"
 
 struct way {                    /* of asking the same question */
-    const char *name;
+    char *name;
     const char *template;       /* NULL: the question as it is */
 };
 
