@@ -212,7 +212,7 @@ enum { COL_A = 6, COL_LAST = 14 };          /* coefficients and their intervals 
 
 static const struct field columns[] = {
     {"phase", FIELD_TEXT, 1}, {"cost", FIELD_TEXT, 1}, {"file", FIELD_TEXT, 1},
-    {"groups", FIELD_COUNT, 1}, {"shortest", FIELD_WHOLE, 0}, {"longest", FIELD_WHOLE, 0},
+    {"groups", FIELD_COUNT, 1}, {"shortest", 0, 0}, {"longest", 0, 0},
     {"a", 0, 0}, {"a_low", 0, 1}, {"a_high", 0, 1},
     {"b", 0, 0}, {"b_low", 0, 1}, {"b_high", 0, 1},
     {"c", 0, 0}, {"c_low", 0, 1}, {"c_high", 0, 1},

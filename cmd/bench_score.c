@@ -6,9 +6,11 @@
  */
 #include "cmd/bench_score.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/model_path.h"
 #include "lib/base/outfile.h"
@@ -306,6 +308,8 @@ static void free_answers(struct asked *a) {
 static struct shape *find_shape(const struct score_options *o, const char *model) {
     struct err err;
     const char *spec = o->shape ? o->shape : o->url ? NULL : model;
+    if (model && access(model, R_OK))
+        die("%s: %s", model, strerror(errno));
     struct shape *s = spec ? shape_find(spec, &err) : NULL;
     if (spec && !s)
         die("%s", err.text);

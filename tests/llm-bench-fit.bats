@@ -49,6 +49,8 @@ polynomial() {
     [ "$(cell data.y n <"$T/out")" = 10 ]
     [ "$(cell data.y shortest <"$T/out")" = 1 ]
     [ "$(cell data.y longest <"$T/out")" = 512 ]
+    printf '0.5 2\n3.5 4\n' | fit - 2>/dev/null >"$T/out"
+    [ "$(cell data.y shortest <"$T/out") $(cell data.y longest <"$T/out")" = "0.5 3.5" ]
     printf '1 2\n2 5\n3 5\n4 9\n5 9\n6 13\n' >"$T/xy"
     fit --level 90% --json "$T/xy" | jq '[.b_low, .b_high]' >"$T/percent"
     fit --level 0.9 --json "$T/xy" | jq '[.b_low, .b_high]' | cmp - "$T/percent"

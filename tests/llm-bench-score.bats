@@ -129,6 +129,7 @@ END
     fails 1 score -m $MODEL "$T/bad"
     grep -q ':1: "answer"' "$T/err"
     fails 1 score -m "$T/none.gguf" "$T/sums"
+    [ "$(cat "$T/err")" = "llm-bench score: $T/none.gguf: No such file or directory" ]
     LLM_RUN=$T/none fails 1 score -m $MODEL "$T/sums"
     grep -q 'not found' "$T/err"
     LLM_RUN=false fails 1 score -m $MODEL "$T/sums"
