@@ -85,7 +85,7 @@ static void put_figure(struct buf *b, const struct figure *f) {
 static void put_caches(const struct probe *p, struct buf *b) {
     jsonw_open_key(b, "cache", '[');
     for (int i = 0; i < p->caches.n; i++) {
-        char level[8];
+        char level[16];
         snprintf(level, sizeof level, "L%d", i + 1);
         const struct par *all = p->team[p->teams - 1];
         jsonw_open(b, '{');

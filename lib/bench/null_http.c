@@ -103,16 +103,22 @@ static int read_field(struct null_http *h, const char *line, const char *end) {
     return 0;
 }
 
+/* Of the line at p; the last one ends at last. */
+static const char *line_end(const char *p, const char *last) {
+    const char *end = memmem(p, (size_t)(last - p), "\r\n", 2);
+    return end ? end : last;
+}
+
 /* The head, which ends with an empty line. */
 static int read_head(struct null_http *h, const char *data, size_t len) {
     const char *end = memmem(data, len, "\r\n\r\n", 4);
     if (!end)
         return len > MOST_HEAD ? 431 : 0;
     const char *line = data;
-    const char *stop = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
+    const char *stop = line_end(line, end);
     int bad = read_request_line(h, line, stop);
     for (line = stop + 2; !bad && line < end; line = stop + 2) {
-        stop = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
+        stop = line_end(line, end);
         bad = read_field(h, line, stop);
     }
     if (bad)
