@@ -248,6 +248,14 @@ static void take_finished(struct client *c) {
     }
 }
 
+/* Requests that fail at once for want of a socket would be taken for a server's refusals, and a
+ * closed loop would go through all of them in no time. */
+static int say_no_files(const struct client *c, struct err *err) {
+    return err_set(err, "no file descriptor is left for another connection, with %zu requests under "
+                   "way (%s): raise the limit (ulimit -n) or lower the concurrency", c->actives,
+                   strerror(c->no_files));
+}
+
 /* Lets libcurl work on a socket, or on what is due. */
 static int act(struct client *c, curl_socket_t fd, int what, struct err *err) {
     int running;
@@ -257,7 +265,7 @@ static int act(struct client *c, curl_socket_t fd, int what, struct err *err) {
         return err_set(err, "libcurl: %s", curl_multi_strerror(code));
     if ((size_t)running < c->actives)
         take_finished(c);
-    return 0;
+    return c->no_files ? say_no_files(c, err) : 0;
 }
 
 static int act_timer(struct client *c, struct err *err) {

@@ -119,7 +119,8 @@ struct client_stats {
 /* The options are copied. NULL: a bad URL or key, or the system refused. A host that cannot be
  * found is no failure here: each request then ends as CLIENT_REFUSED. */
 struct client *client_new(const struct client_options *opt, struct err *err);
-/* 0, or -1 when the client itself cannot go on (never for what a server does). */
+/* 0, or -1 when the client itself cannot go on (no descriptor for another connection is left;
+ * never for what a server does). */
 int client_run(struct client *c, const struct client_source *s, struct err *err);
 /* From a signal handler or another thread, also before client_run: the requests under way end as
  * cancelled, and client_run returns. For good: a client that was stopped sends nothing more. */

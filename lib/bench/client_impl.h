@@ -58,6 +58,7 @@ struct client {
     CURLM *multi;
     int epoll, wake;            /* wake: an eventfd, written by client_stop */
     int stop;                   /* atomic */
+    int no_files;               /* errno of a socket for which there was no descriptor left */
     struct request **active;    /* [actives] of [active_cap] */
     size_t actives, active_cap;
     struct request **idle;      /* [idles], room for all there are */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/utf8.h"
@@ -137,8 +138,12 @@ static void note_malformed(struct request *r, const char *data, size_t len,
                            const struct chunk *k) {
     size_t from = k->at < 20 ? 0 : k->at - 20;
     size_t n = len - from < 40 ? len - from : 40;
+    struct buf shown = {0};
+    buf_add(&shown, data, len);
+    hide_key(r->client->key, &shown);       /* before a part of it is cut off */
     say(r, "expected %s at byte %zu of %zu, near '%.*s'", k->want, k->at, len, (int)n,
-        data + from);
+        shown.data + from);
+    buf_free(&shown);
     r->end = CLIENT_MALFORMED;
 }
 
@@ -155,8 +160,10 @@ static int take_event(struct request *r, const struct sse_event *e) {
         note_chunk(r, &k);
         r->closed = k.failed;
     }
-    if (r->closed)
+    if (r->closed) {            /* it has kept to its time */
+        r->total_ns = NEVER;
         expect_within(r, r->read_ns, LINGER_NS, CLIENT_OK);
+    }
     return 0;
 }
 
@@ -259,6 +266,16 @@ static int on_ready(void *arg, char *ip, char *local_ip, int port, int local_por
     return CURL_PREREQFUNC_OK;
 }
 
+/* As libcurl does it, but that no descriptor was left is no fault of the server's. */
+static curl_socket_t on_socket_wanted(void *arg, curlsocktype purpose, struct curl_sockaddr *a) {
+    struct client *c = arg;
+    (void)purpose;
+    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        c->no_files = errno;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 /* ---- making one ready ------------------------------------------------------------------- */
 
 /* HTTP/2 without TLS only where it was asked for: otherwise libcurl would ask for an upgrade. */
@@ -294,6 +311,8 @@ struct request *request_new(struct client *c) {
     curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket_wanted);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
     curl_easy_setopt(e, CURLOPT_USERAGENT, "llmutils/" LLMUTILS_VERSION);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->head);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, http_version(c));
@@ -425,17 +444,27 @@ static int end_of_events(struct request *r) {
     return CLIENT_TRUNCATED;
 }
 
+/* More header than libcurl takes: 100 kB of a line, 300 kB of all. It calls that so since 8.6. */
+static int is_long_head(const struct request *r, CURLcode code) {
+#if LIBCURL_VERSION_NUM >= 0x080600
+    if (code == CURLE_TOO_LARGE)
+        return 1;
+#endif
+    return code == CURLE_OUT_OF_MEMORY || (code == CURLE_RECV_ERROR && strstr(r->trouble, "header"));
+}
+
 /* libcurl's reading of a body in chunks has no code of its own. */
 static int is_bad_http(const struct request *r, CURLcode code) {
     return code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL ||
-           code == CURLE_BAD_CONTENT_ENCODING ||
+           code == CURLE_BAD_CONTENT_ENCODING || is_long_head(r, code) ||
            (code == CURLE_RECV_ERROR && strstr(r->trouble, "chunk"));
 }
 
 static int end_of_trouble(struct request *r, CURLcode code) {
     if (*r->finish && r->body == BODY_EVENTS)       /* all text has come */
         return end_of_complete(r);
-    say(r, "%s", *r->trouble ? r->trouble : curl_easy_strerror(code));
+    say(r, "%s", is_long_head(r, code) ? "the head of the answer is too long"
+                 : *r->trouble ? r->trouble : curl_easy_strerror(code));
     if (code == CURLE_OPERATION_TIMEDOUT)
         return r->late;
     if (is_bad_http(r, code))
