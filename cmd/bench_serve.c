@@ -35,9 +35,13 @@ static const char *const usage[] = {
     "      --http VERSION     1, 2 or any (default any)\n"
     "      --insecure         do not check certificates\n"
     "      --wait TIME        for a server that refuses connections yet (default 5s)\n"
-    "      --connect-timeout TIME, --first-timeout TIME, --stall-timeout TIME, --timeout TIME\n"
-    "                         to connect (10s), to the first piece (5m), between two (1m), of a\n"
-    "                         whole request (no limit)\n",
+    "      --connect-timeout TIME\n"
+    "                         to connect (default 10s)\n"
+    "      --first-timeout TIME\n"
+    "                         from sending to the first piece (default 5m)\n"
+    "      --stall-timeout TIME\n"
+    "                         between two pieces (default 1m)\n"
+    "      --timeout TIME     of a whole request (default: no limit)\n",
     "Load\n"
     "      --concurrency N    closed loop: N requests are under way at any time (default 1)\n"
     "      --rate R           open loop: R requests a second, whatever the server does\n"
@@ -289,6 +293,14 @@ static void settle_load(struct serve_options *o, const struct said *said) {
                   (long long)o->concurrency);
 }
 
+static void check_extra(const char *json) {
+    struct err e = {{0}};
+    struct prompts *p = prompts_new(&(struct prompts_options){.extra = json}, &e);
+    if (!p)
+        usage_die("--extra: %s", e.text);
+    prompts_free(p);
+}
+
 static void settle_prompts(struct serve_options *o, const struct said *said) {
     struct prompts_options *p = &o->prompts;
     if (o->trace && p->file)
@@ -296,6 +308,8 @@ static void settle_prompts(struct serve_options *o, const struct said *said) {
     if ((o->trace || p->file) && (said->prompt || p->shared_prefix))
         usage_die("--prompt-tokens and --shared-prefix are of prompts made here, not of %s",
                   o->trace ? "a --trace" : "-f");
+    if (p->extra)
+        check_extra(p->extra);
     if (said->prefixes && !p->shared_prefix)
         usage_die("--prefixes needs --shared-prefix: how long they are");
     if (p->shared_prefix > p->prompt_tokens)
@@ -492,6 +506,10 @@ static void say_notes(const struct serve_run *run) {
     const struct load_figures *f = run->figures;
     if (run->opt->common.quiet)
         return;
+    for (int i = 0; i < CLIENT_ENDS; i++)
+        if (f->errors[i] && i != CLIENT_CANCELLED)
+            warn("%lld ended as %s: %s", (long long)f->errors[i], client_end_name(i),
+                 feed_detail(run->feed, i));
     if (run->opt->warmup)
         warn("warm-up requests that do not count: %lld (--warmup)", (long long)run->opt->warmup);
     if (f->chunked)
@@ -533,6 +551,7 @@ int bench_serve(int argc, char **argv) {
     char *model = serve_probe(&o);
     struct feed *feed = feed_open(&o, model);
     struct serve_run run = {.opt = &o, .model = model, .feed = feed};
+    serve_open_records(&run);
     carry_out(&run, feed, &interrupted);
     double busy = run.client_cpu + (isnan(run.client_wait) ? 0 : run.client_wait);
     struct load_figures *f = load_figures(
@@ -540,8 +559,8 @@ int bench_serve(int argc, char **argv) {
                                           .max_busy = o.max_busy, .client_busy = busy});
     run.figures = f;
     serve_report(&run, argc, argv);
-    serve_plot(&run);
     serve_save(&run);
+    serve_plot(&run);
     int status = judge(&run, interrupted);
     load_figures_free(f);
     load_free(&run.load);

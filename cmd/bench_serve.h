@@ -16,6 +16,7 @@
 #include "lib/bench/client.h"
 #include "lib/bench/load.h"
 #include "lib/bench/prompts.h"
+#include "lib/format/zio.h"
 #include "lib/trace/reqs.h"
 
 enum serve_load { SERVE_CLOSED, SERVE_OPEN, SERVE_REPLAY };
@@ -66,6 +67,9 @@ int64_t feed_total(const struct feed *f);   /* that there will be; -1 unknown */
 int feed_finish(struct feed *f, struct err *err);
 /* Moves what the clients saw to *out. */
 void feed_samples(struct feed *f, struct load *out);
+/* What was said of the first request with this bad end (enum client_end); "": there was none. Once
+ * all clients are done. */
+const char *feed_detail(const struct feed *f, int end);
 int feed_block_tokens(const struct feed *f);        /* 0: the prompts have no blocks */
 /* Blocks of a request, for --save; NULL: none were kept. */
 const uint64_t *feed_blocks(const struct feed *f, int64_t number, int64_t *n);
@@ -90,10 +94,14 @@ struct serve_run {              /* what is known after a load */
     double client_wait;         /* and share of the time it waited for one; NAN: not known */
     double joules;              /* NAN: no counter */
     const struct feed *feed;
+    struct zio *records;        /* --save; NULL: not asked for */
 };
 
 void serve_report(const struct serve_run *run, int argc, char **argv);
-void serve_save(const struct serve_run *run);       /* --save, where it was asked for */
+/* --save: opens the file, before the load; writes and closes it, after. Nothing where it was not
+ * asked for. */
+void serve_open_records(struct serve_run *run);
+void serve_save(const struct serve_run *run);
 void serve_plot(const struct serve_run *run);       /* --plot */
 
 #endif

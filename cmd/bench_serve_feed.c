@@ -40,6 +40,7 @@ struct lane {                   /* what one client has */
     int64_t places, busy;       /* under way at once; places 0: no cap */
     int64_t *freed_ns;          /* [places] when each became free, a ring: oldest first */
     int64_t first_free;
+    char detail[CLIENT_ENDS][sizeof ((struct client_result *)0)->detail];   /* the first of each */
 };
 
 struct feed {
@@ -285,6 +286,8 @@ static void call_done(void *arg, const struct client_call *call, const struct cl
     struct lane *l = arg;
     struct item *it = call->user;
     load_add(&l->load, &it->mark, r);
+    if (!*l->detail[r->end] && !it->mark.warm)
+        memcpy(l->detail[r->end], r->detail, sizeof r->detail);
     l->busy--;
     if (l->places)
         free_place(l, r->done_ns + pause_after(l, r));
@@ -294,8 +297,8 @@ static void call_done(void *arg, const struct client_call *call, const struct cl
 
 /* ---- the trace, before --------------------------------------------------------------------- */
 
-/* Counts what will be sent, and lets the lengths say what a block is. A bad line is reported when
- * its turn comes, unless it is the first. */
+/* Counts what will be sent, and lets the lengths say what a block is. A bad line ends the program
+ * here, not in the middle of the load. */
 static void look_through(struct feed *f) {
     const struct serve_options *o = f->opt;
     struct err e = {{0}};
@@ -314,10 +317,10 @@ static void look_through(struct feed *f) {
             break;
         n++;
     }
-    if (rc < 0 && !n)
+    if (rc < 0)
         die("%s", e.text);
     f->block_tokens = reqs_block_tokens(r);
-    f->total = rc < 0 || (o->duration_ns && o->load != SERVE_REPLAY) ? -1 : n;
+    f->total = o->duration_ns && o->load != SERVE_REPLAY ? -1 : n;
     reqs_close(r);
 }
 
@@ -428,6 +431,13 @@ int feed_finish(struct feed *f, struct err *err) {
 void feed_samples(struct feed *f, struct load *out) {
     for (int i = 0; i < f->lanes; i++)
         load_merge(out, &f->lane[i].load);
+}
+
+const char *feed_detail(const struct feed *f, int end) {
+    for (int i = 0; i < f->lanes; i++)
+        if (*f->lane[i].detail[end])
+            return f->lane[i].detail[end];
+    return "";
 }
 
 int feed_block_tokens(const struct feed *f) {

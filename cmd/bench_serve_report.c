@@ -7,7 +7,6 @@
 #include "cmd/plot.h"
 #include "lib/cache/idmap.h"
 #include "lib/format/jsonw.h"
-#include "lib/format/zio.h"
 
 #define SAMPLES_MOST 10000      /* in a row; a longer list is for --save */
 
@@ -299,14 +298,21 @@ static void write_request(const struct serve_run *run, const struct load_sample 
     buf_addc(b, '\n');
 }
 
+void serve_open_records(struct serve_run *run) {
+    struct err e = {{0}};
+    run->records = run->opt->save ? zio_open_write(run->opt->save, &e) : NULL;
+    if (run->opt->save && !run->records)
+        die_err(&e);
+}
+
 void serve_save(const struct serve_run *run) {
     struct err e = {{0}};
     struct buf b = {0};
-    if (!run->opt->save)
+    struct zio *z = run->records;
+    if (!z)
         return;
-    struct zio *z = zio_open_write(run->opt->save, &e);
     struct idmap *map = idmap_new();
-    int bad = !z;
+    int bad = 0;
     if (run->load.n)
         qsort(run->load.sample, run->load.n, sizeof *run->load.sample, by_schedule);
     write_run(run, &b);
@@ -317,7 +323,7 @@ void serve_save(const struct serve_run *run) {
     }
     if (!bad && b.len)
         bad = zio_write(z, b.data, b.len, &e);
-    if (bad && z)
+    if (bad)
         zio_abort(z);
     if (bad || zio_close(z, &e))
         die_err(&e);

@@ -54,6 +54,19 @@ cell() {
     fails 2 serve --url nonsense://x
 }
 
+@test "what cannot work is said before the load, not after it" {
+    null --requests 1
+    fails 2 serve --url "$URL" --extra '{"temperature":0'
+    grep -q -- '--extra: ' "$T/err"
+    fails 1 serve --url "$URL" --save "$T/nothing/here"
+    grep -q "$T/nothing/here" "$T/err"
+    printf '{"timestamp":%d,"input_length":20,"output_length":2}\n' 0 3600000 >"$T/trace.jsonl"
+    echo nonsense >>"$T/trace.jsonl"
+    fails 1 serve --url "$URL" --trace "$T/trace.jsonl"
+    grep -q 'trace.jsonl:3:' "$T/err"
+    kill -0 "$SERVER"           # no request has come
+}
+
 @test "a server that is not there is waited for, then reported" {
     fails 1 serve --url http://127.0.0.1:1/v1 --wait 200ms
     grep -q refused "$T/err"
@@ -223,6 +236,21 @@ error-event=3 error_event
 never timeout_first
 stall=30s timeout_stall
 END
+}
+
+@test "what the server said of a failure is shown, once for each kind" {
+    null
+    run --separate-stderr timeout 60 "$BENCH" serve --url "$URL" --model null:429=7s --requests 5 \
+        --warmup 0
+    [ "$status" = 4 ]
+    [[ "$stderr" == *"5 ended as status_429: HTTP 429, retry after 7: too many requests"* ]]
+    [ "$(grep -c status_429 <<<"$stderr")" = 1 ]
+}
+
+@test "without descriptors for its connections the client says so, and measures nothing" {
+    null
+    (ulimit -n 30; fails 1 serve --url "$URL" --concurrency 100 -q)
+    grep -q 'no file descriptor is left.*ulimit -n' "$T/err"
 }
 
 @test "some faults leave the rest as it is" {
