@@ -319,6 +319,8 @@ static void look_through(struct feed *f) {
     }
     if (rc < 0)
         die("%s", e.text);
+    if (!n)
+        die("%s: no requests in it", o->trace);
     f->block_tokens = reqs_block_tokens(r);
     f->total = o->duration_ns && o->load != SERVE_REPLAY ? -1 : n;
     reqs_close(r);

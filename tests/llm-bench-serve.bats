@@ -64,6 +64,9 @@ cell() {
     echo nonsense >>"$T/trace.jsonl"
     fails 1 serve --url "$URL" --trace "$T/trace.jsonl"
     grep -q 'trace.jsonl:3:' "$T/err"
+    : >"$T/empty"
+    fails 1 serve --url "$URL" --trace "$T/empty"
+    grep -q 'empty: no requests' "$T/err"
     kill -0 "$SERVER"           # no request has come
 }
 
