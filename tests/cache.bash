@@ -1,20 +1,8 @@
-# cache.bash - what the tests of llm-cache's verbs share; each verb has a file of its own
+# cache.bash - CACHE, for the tests of llm-cache's verbs
 
-bats_require_minimum_version 1.5.0
+load verbs
 
-setup_file() { export CACHE=${BUILD:-build}/llm-cache; }
-
-setup() {
-    cd "$BATS_TEST_DIRNAME/.." || exit 1
-    T=$BATS_TEST_TMPDIR
-}
-
-# fails STATUS ARGUMENTS...: ends with STATUS, writes nothing to stdout, says why on stderr.
-fails() {
-    local want=$1 got=0
-    shift
-    "$CACHE" "$@" >"$T/out" 2>"$T/err" </dev/null || got=$?
-    [ "$got" = "$want" ] || { echo "status $got: $*"; cat "$T/err"; return 1; }
-    [ ! -s "$T/out" ] || { echo "wrote to stdout: $*"; return 1; }
-    grep -q '^llm-cache' "$T/err"
+setup_file() {
+    export CACHE=${BUILD:-build}/llm-cache
+    export PROGRAM=$CACHE
 }
