@@ -35,10 +35,7 @@ static char *noise_words(unsigned bits) {
 /* ---- one side ----------------------------------------------------------------------------- */
 
 static void summary_row(struct rows *rows, const struct series *s) {
-    double *sorted = mem_array(s->n + 1, sizeof *sorted);
-    if (s->n)
-        memcpy(sorted, s->x, s->n * sizeof *sorted);
-    order_sort(sorted, s->n);
+    double *sorted = order_sorted(s->x, s->n);
     char *noise = noise_words(compare_noise(s->x, s->n, s->better));
     const struct value own[] = {
         {.number = interval_average(s->x, s->n)}, {.number = interval_deviation(s->x, s->n)},

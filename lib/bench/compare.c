@@ -39,18 +39,10 @@ const char *compare_noise_name(int bit) {
 #define MODES_LEAST 12
 #define MODES_SHARE 0.2         /* of the samples, in the smaller group */
 
-static double *sorted_copy(const double *x, size_t n) {
-    double *copy = mem_array(n + 1, sizeof *copy);
-    if (n)
-        memcpy(copy, x, n * sizeof *copy);
-    order_sort(copy, n);
-    return copy;
-}
-
 static int has_warmup(const double *x, size_t n, int better) {
     if (n < 5)
         return 0;
-    double *rest = sorted_copy(x + 1, n - 1);
+    double *rest = order_sorted(x + 1, n - 1);
     double low = order_quantile(rest, n - 1, 0.25);
     double high = order_quantile(rest, n - 1, 0.75);
     double median = order_quantile(rest, n - 1, 0.5);
@@ -175,7 +167,7 @@ static unsigned relation(const double *x, size_t n) {
 }
 
 unsigned compare_noise(const double *x, size_t n, int better) {
-    double *sorted = sorted_copy(x, n);
+    double *sorted = order_sorted(x, n);
     unsigned bits = relation(x, n);
     if (has_warmup(x, n, better))
         bits |= COMPARE_WARMUP;
@@ -188,7 +180,7 @@ unsigned compare_noise(const double *x, size_t n, int better) {
 }
 
 double compare_spread(const double *x, size_t n) {
-    double *sorted = sorted_copy(x, n);
+    double *sorted = order_sorted(x, n);
     double median = order_quantile(sorted, n, 0.5);
     double distance = order_quantile(sorted, n, 0.75) - order_quantile(sorted, n, 0.25);
     free(sorted);

@@ -88,6 +88,14 @@ void order_sort(double *x, size_t n) {
         sort_digits(x, n);
 }
 
+double *order_sorted(const double *x, size_t n) {
+    double *sorted = mem_array(n ? n : 1, sizeof *sorted);
+    if (n)
+        memcpy(sorted, x, n * sizeof *x);
+    order_sort(sorted, n);
+    return sorted;
+}
+
 double order_quantile(const double *sorted, size_t n, double q) {
     if (!n)
         return NAN;
@@ -129,16 +137,8 @@ struct interval order_interval(const double *sorted, size_t n, double q, double 
     return (struct interval){sorted[low - 1], sorted[n - (size_t)high]};
 }
 
-static double *sorted_copy(const double *x, size_t n) {
-    double *sorted = mem_array(n ? n : 1, sizeof *sorted);
-    if (n)
-        memcpy(sorted, x, n * sizeof *x);
-    order_sort(sorted, n);
-    return sorted;
-}
-
 double order_summary(const double *x, size_t n, double level, struct interval *out) {
-    double *sorted = sorted_copy(x, n);
+    double *sorted = order_sorted(x, n);
     double median = order_quantile(sorted, n, 0.5);
     *out = order_interval(sorted, n, 0.5, level);
     free(sorted);
@@ -146,7 +146,7 @@ double order_summary(const double *x, size_t n, double level, struct interval *o
 }
 
 double order_median(const double *x, size_t n) {
-    double *sorted = sorted_copy(x, n);
+    double *sorted = order_sorted(x, n);
     double median = order_quantile(sorted, n, 0.5);
     free(sorted);
     return median;

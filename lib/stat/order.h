@@ -16,6 +16,7 @@ struct interval {
 };
 
 void order_sort(double *x, size_t n);               /* ascending, in place */
+double *order_sorted(const double *x, size_t n);    /* a sorted copy; the caller frees */
 /* Quantile q in [0, 1] of sorted samples, between neighbours by a straight line (definition 7 of
  * Hyndman and Fan, "Sample quantiles in statistical packages", 1996; the default of R and NumPy).
  * NAN for none. */

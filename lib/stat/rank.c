@@ -19,14 +19,6 @@
 
 static const struct interval none = {NAN, NAN};
 
-static double *sorted_copy(const double *x, size_t n) {
-    double *copy = mem_array(n ? n : 1, sizeof *copy);
-    if (n)
-        memcpy(copy, x, n * sizeof *x);
-    order_sort(copy, n);
-    return copy;
-}
-
 /* ---- Mann and Whitney --------------------------------------------------------------------- */
 
 /* Values of both sides that are equal, in ascending order of the groups. */
@@ -112,8 +104,8 @@ struct rank_test rank_mann_whitney(const double *a, size_t na, const double *b, 
     struct rank_test t = {.u = NAN, .p = NAN};
     if (!na || !nb)
         return t;
-    double *sa = sorted_copy(a, na);
-    double *sb = sorted_copy(b, nb);
+    double *sa = order_sorted(a, na);
+    double *sb = order_sorted(b, nb);
     struct tie *tie = mem_array(na + nb, sizeof *tie);
     size_t ties = find_ties(sa, na, sb, nb, tie);
     double below = 0;           /* samples of b below this group */
@@ -233,8 +225,8 @@ struct rank_shift rank_shift(const double *a, size_t na, const double *b, size_t
     struct rank_shift r = {NAN, none};
     if (!na || !nb || !(level > 0 && level < 1))
         return r;
-    double *sa = sorted_copy(a, na);
-    double *sb = sorted_copy(b, nb);
+    double *sa = order_sorted(a, na);
+    double *sb = order_sorted(b, nb);
     uint64_t pairs = (uint64_t)na * nb;
     r.shift = select_difference(sa, na, sb, nb, (pairs + 1) / 2);
     if (pairs % 2 == 0)
