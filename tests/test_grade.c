@@ -171,6 +171,7 @@ static void choice(void) {
         {"B", GRADE_RIGHT, "B"}, {" B. blue", GRADE_RIGHT, "B"}, {"(B)", GRADE_RIGHT, "B"},
         {"A) red", GRADE_WRONG, "A"}, {"The answer is (B).", GRADE_RIGHT, "B"},
         {"The answer is not A. Answer: **B**", GRADE_RIGHT, "B"},
+        {"B, I think", GRADE_RIGHT, "B"}, {"(B), see (Z)", GRADE_RIGHT, "B"},
         {"I take (A), no, (B)", GRADE_RIGHT, "B"}, {"So it must be B", GRADE_RIGHT, "B"},
         {"Blue", GRADE_RIGHT, "B"}, {"Certainly", GRADE_UNPARSED, ""}, {"Z", GRADE_UNPARSED, ""},
         {"An apple", GRADE_UNPARSED, ""}, {"", GRADE_UNPARSED, ""}};

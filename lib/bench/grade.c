@@ -312,16 +312,27 @@ static int grade_numeric(const struct question *q, struct span in, struct buf *f
 
 /* ---- choice ------------------------------------------------------------------------------- */
 
+/* The last letter from A to `last` that the pattern finds, 0 for none: "B, I think" has one. */
+static char last_letter(const struct grader *g, const pcre2_code *c, struct span in, char last) {
+    struct span where;
+    size_t from = 0;
+    char letter = 0;
+    while (find(g, c, in, &from, &where))
+        letter = *where.s <= last ? *where.s : letter;
+    return letter;
+}
+
 /* The letter that the reply gives, 0 for none. */
 static char reply_letter(const struct grader *g, const struct question *q, struct span in) {
-    struct span where;
     char last = (char)('A' + q->choices - 1);
+    char letter = 0;
     in = trim(in);
     if (in.len && *in.s >= 'A' && *in.s <= last && (in.len == 1 || strchr(".):", in.s[1])))
         return *in.s;
-    for (int i = 0; i < 3; i++)
-        if (find_last(g, g->letter[i], in, &where) && *where.s <= last)
-            return *where.s;
+    for (int i = 0; i < 3 && !letter; i++)
+        letter = last_letter(g, g->letter[i], in, last);
+    if (letter)
+        return letter;
     for (int i = 0; i < q->choices; i++)
         if (same_text(in, (struct span){q->choice[i], strlen(q->choice[i])}, 1))
             return (char)('A' + i);

@@ -13,9 +13,9 @@
  *             of either is left out
  *   numeric   the last number, read with thousands separators, a sign, a decimal point, an exponent
  *   regex     an answer, a Perl-compatible pattern, matches somewhere
- *   choice    a letter: the reply is it, or begins with it and . ) or : after it; else the last one
- *             after "answer" or "choice" (is, :); else the last in parentheses; else the last that
- *             stands alone; else a choice's text is the whole reply
+ *   choice    a letter of the choices: the reply is it, or begins with it and . ) or : after it;
+ *             else the last one after "answer" or "choice" (is, :); else the last in parentheses;
+ *             else the last that stands alone; else a choice's text is the whole reply
  */
 #ifndef GRADE_H
 #define GRADE_H
