@@ -237,7 +237,7 @@ static size_t exponent_at(struct span s, size_t at) {
     return i > digits ? i - at : 0;
 }
 
-/* Of a number as text: further digits change nothing, as those before the point make it infinite. */
+/* Of a number as text: digits beyond change nothing, as those before the point make it infinite. */
 #define NUMBER 400
 #define EXPONENT 7              /* bytes, "e-12345" */
 
