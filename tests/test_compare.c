@@ -198,7 +198,7 @@ static void holds_over_many_series(void) {
         struct comparisons c = {.c = NULL};
         int any = 0;
         for (int k = 0; k < 10; k++) {
-            char name[8];
+            char name[16];
             snprintf(name, sizeof name, "s%d", k);
             draw(&r, b, name, SERIES_LOWER, 10, 8);
             draw(&r, h, name, SERIES_LOWER, 10, 8);
