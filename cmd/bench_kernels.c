@@ -225,10 +225,10 @@ static void run_test(struct run *r, void *state, const struct subject *s, const 
     choose_figures(r, state, &oc);
     check_figures(&oc, state);
     time_figures(r, &oc, state);
+    if (interrupted)            /* too few windows: it is neither printed nor counted */
+        return;
     r->done += oc.figures;
     progress_update(&r->bar, r->done, r->total);
-    if (interrupted)
-        return;
     if (oc.ref->rows == t->n && r->variant[0] == r->ref)
         print_figure(r, &oc, oc.ref);
     for (int i = oc.blas ? 2 : 1; i < oc.figures; i++)

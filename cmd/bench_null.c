@@ -183,11 +183,12 @@ static void check_together(const struct nullserver_options *o) {
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-static struct nullserver *server;       /* for the signal handler */
+static struct nullserver *volatile running;     /* for the signal handler; NULL: it is over */
 
 static void stop(int sig) {
     (void)sig;
-    nullserver_stop(server);
+    if (running)
+        nullserver_stop(running);
 }
 
 /* SIGINT and SIGTERM end the server, not the program; a shell's background job ignores SIGINT,
@@ -240,9 +241,10 @@ int bench_null(int argc, char **argv) {
 
     check_together(&o.server);
     raise_limit();
-    server = nullserver_new(&o.server, &err);
+    struct nullserver *server = nullserver_new(&o.server, &err);
     if (!server)
         die("%s", err.text);
+    running = server;
     catch_signals();
     printf("llm-bench null: listening on %s\n", nullserver_url(server));
     check_stream(stdout, "-");
@@ -250,6 +252,7 @@ int bench_null(int argc, char **argv) {
         die("%s", err.text);
     if (!o.common.quiet)
         say_counts(nullserver_counts(server));
+    running = NULL;
     nullserver_free(server);
     free(o.fault);
     return EXIT_DONE;
