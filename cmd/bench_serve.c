@@ -13,7 +13,6 @@
 
 #include "cmd/plot.h"
 #include "cmd/progress.h"
-#include "lib/base/num.h"
 
 enum {
     OPT_URL = OPT_VERB, OPT_HTTP, OPT_KEY_ENV, OPT_INSECURE, OPT_WAIT, OPT_CONNECT_TIMEOUT,
@@ -117,6 +116,7 @@ static const struct option longs[] = {
 
 /* ---- values of options --------------------------------------------------------------------- */
 
+#define LEAST_SHARE 1e-9        /* above none */
 #define RATE_MOST 1e6
 #define TOKENS_MOST 10000000
 
@@ -166,17 +166,6 @@ static void parse_slo(const char *text, struct load_slo *slo) {
     }
     free(part);
     free(copy);
-}
-
-static double parse_share(const char *option, const char *text, double most) {
-    char *number = mem_strdup(text);
-    double scale = arg_take_off(number, "%") ? 100 : 1;
-    double v;
-    if (num_float(number, 0, most * scale, &v) || v <= 0)
-        usage_die("%s: '%s': expected a share above 0 and to %g, as in 0.9 or 90%%", option, text,
-                  most);
-    free(number);
-    return v / scale;
 }
 
 /* ---- the command line ---------------------------------------------------------------------- */
@@ -258,9 +247,9 @@ static int other_option(struct serve_options *o, struct said *said, int c, const
     case OPT_EXTRA: p->extra = arg; return 1;
     case 'f': p->file = arg; return 1;
     case OPT_SLO: parse_slo(arg, &o->slo); return 1;
-    case OPT_GOODPUT: o->at_least = parse_share("--goodput-at-least", arg, 1); return 1;
+    case OPT_GOODPUT: o->at_least = arg_share("--goodput-at-least", arg, LEAST_SHARE, 1); return 1;
     case OPT_MAX_LAG: o->max_lag_ms = (double)arg_duration("--max-lag", arg) / 1e6; return 1;
-    case OPT_MAX_CPU: o->max_busy = parse_share("--max-cpu", arg, 10); return 1;
+    case OPT_MAX_CPU: o->max_busy = arg_share("--max-cpu", arg, LEAST_SHARE, 10); return 1;
     case OPT_PRICE: price_parse("--price", arg, &o->price); return 1;
     case OPT_SAVE: o->save = arg; return 1;
     case OPT_PLOT: o->plot = plot_check(arg); return 1;

@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 
 #define AGAIN_NS 50000000
+#define ANSWER_NS 30000000000   /* a list of models takes no prefill */
 
 struct answer {
     int asked;
@@ -48,6 +49,8 @@ static void ask_once(const struct serve_options *o, struct answer *a) {
     struct client_options opt = o->client;
     if (opt.connect_ns <= 0 || opt.connect_ns > o->wait_ns)
         opt.connect_ns = o->wait_ns;
+    if (opt.first_ns <= 0)
+        opt.first_ns = ANSWER_NS;
     struct client *c = client_new(&opt, &e);
     if (!c)
         usage_die("%s", e.text);
