@@ -41,8 +41,8 @@ enum { OPT_FORMAT = OPT_FIRST_FREE, OPT_VERB /* a verb's own options begin here 
 #define BENCH_LONG {"format", required_argument, NULL, OPT_FORMAT}
 #define BENCH_USAGE \
     "Output\n" \
-    "      --format FORMAT    table, tsv, csv, jsonl, md or sql (default: a table on a terminal,\n" \
-    "                         tsv in a pipe); --json is jsonl\n" \
+    "      --format FORMAT    table, tsv, csv, jsonl, md or sql (default: a table on a\n" \
+    "                         terminal, tsv in a pipe); --json is jsonl\n" \
     "  -v, --verbose          every column in a table too\n" \
     "  -q, --quiet            fewer words on stderr\n"
 
@@ -72,7 +72,7 @@ struct measure {
     const double *sample;       /* [n] in the order taken */
     size_t n;
     const double *value;        /* NULL: value is the median, its interval that of the median;
-                                 * else [3] value, low, high from elsewhere (low, high may be NAN) */
+                                 * else [3] value, low, high from elsewhere, NAN where none */
 };
 
 struct rows {

@@ -1,4 +1,4 @@
-/* bench_score.c - llm-bench score: right answers for the tokens, seconds, joules and money they cost
+/* bench_score.c - llm-bench score: what right answers cost in tokens, seconds, joules and money
  *
  * The same questions may be asked in several ways (at once, with the working written out); each
  * way is asked as a whole, so that time and energy are its own, then its answers are marked. The
@@ -37,8 +37,8 @@ static const char *const usage[] = {
     "      --parallel N       answers under way at once (default 1)\n"
     "\n"
     "Asking\n"
-    "      --way NAME=TEXT    a way to ask: TEXT with {question} and {choices} in it; may be given\n"
-    "                         more than once (default: plain={question}, with choices below)\n"
+    "      --way NAME=TEXT    a way to ask: TEXT with {question} and {choices} in it; may be\n"
+    "                         given more than once (default: plain={question}, choices below)\n"
     "      --limit N          only the first N questions\n"
     "      --answers N        answers to each question (default 1)\n"
     "  -n, --tokens N         most tokens of an answer (default 512)\n"

@@ -251,9 +251,9 @@ static void take_finished(struct client *c) {
 /* Requests that fail at once for want of a socket would be taken for a server's refusals, and a
  * closed loop would go through all of them in no time. */
 static int say_no_files(const struct client *c, struct err *err) {
-    return err_set(err, "no file descriptor is left for another connection, with %zu requests under "
-                   "way (%s): raise the limit (ulimit -n) or lower the concurrency", c->actives,
-                   strerror(c->no_files));
+    return err_set(err, "no file descriptor is left for another connection, with %zu requests "
+                   "under way (%s): raise the limit (ulimit -n) or lower the concurrency",
+                   c->actives, strerror(c->no_files));
 }
 
 /* Lets libcurl work on a socket, or on what is due. */

@@ -450,7 +450,8 @@ static int is_long_head(const struct request *r, CURLcode code) {
     if (code == CURLE_TOO_LARGE)
         return 1;
 #endif
-    return code == CURLE_OUT_OF_MEMORY || (code == CURLE_RECV_ERROR && strstr(r->trouble, "header"));
+    return code == CURLE_OUT_OF_MEMORY ||
+           (code == CURLE_RECV_ERROR && strstr(r->trouble, "header"));
 }
 
 /* libcurl's reading of a body in chunks has no code of its own. */

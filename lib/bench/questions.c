@@ -216,7 +216,8 @@ struct questions *questions_parse(const char *name, const char *text, size_t len
         p += n + 1;
     }
     if (!all->n) {
-        err_set(err, "%s: no questions: expected lines of {\"question\":..., \"answer\":...}", name);
+        err_set(err, "%s: no questions: expected lines of {\"question\":..., \"answer\":...}",
+                name);
         questions_free(all);
         return NULL;
     }
