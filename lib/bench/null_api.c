@@ -365,6 +365,10 @@ static void serve_completion(struct nullserver *s, struct null_conn *c, int chat
         refuse(s, c, 400, "", wrong);
         return;
     }
+    if (s->opt.requests && s->counts.requests == s->opt.requests) {
+        refuse(s, c, 503, "", "this server has taken all the requests that it was to take");
+        return;
+    }
     if (!s->first_ns) {
         s->first_ns = clock_ns();
         if (s->opt.stall_for_ns)

@@ -89,7 +89,7 @@ struct nullserver_options {
     int64_t prompt_tokens;      /* of every request; -1: its words are counted */
     int cache;                  /* prefixes seen before count as cached_tokens, by blocks of 16 */
     int slots;                  /* requests served at once, others wait in order; 0: no limit */
-    int64_t requests;           /* the server ends after so many replies; 0: never */
+    int64_t requests;           /* it takes so many (then 503) and ends with them; 0: never */
     int64_t stall_at_ns;        /* the first stall, counted from the first request's arrival */
     int64_t stall_for_ns;       /* how long; 0: no stalls */
     int64_t stall_every_ns;     /* from a stall's begin to the next one's; 0: only one */
