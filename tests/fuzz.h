@@ -25,12 +25,23 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/err.h"
+#include "lib/base/rng.h"
 #include "tests/scratch.h"
 
 #define FUZZ_OUTCOMES 8
 
 static int fuzz_outcome;                /* bits: what became of the last input */
 static struct err fuzz_last;            /* why the last input was refused, if it was */
+
+/* What must hold whatever the input is: the run ends where it does not. */
+#define NEED(x) \
+    do { \
+        if (!(x)) { \
+            printf("# %s:%d: %s\n", __FILE__, __LINE__, #x); \
+            fflush(stdout); \
+            abort(); \
+        } \
+    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -51,11 +62,11 @@ struct fuzz {
 
 static uint64_t fuzz_state;
 
-static inline uint64_t fuzz_next(void) {        /* splitmix64 */
-    uint64_t z = fuzz_state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
+static inline uint64_t fuzz_next(void) {
+    struct rng r = {fuzz_state};
+    uint64_t value = rng_next(&r);
+    fuzz_state = r.state;
+    return value;
 }
 
 static inline size_t fuzz_below(size_t n) {

@@ -13,15 +13,6 @@
 
 enum { ARRAY = 1, NUMBERS = 2, WHOLE = 4 };
 
-#define NEED(x) \
-    do { \
-        if (!(x)) { \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #x); \
-            fflush(stdout); \
-            abort(); \
-        } \
-    } while (0)
-
 /* ---- the target ------------------------------------------------------------------------- */
 
 /* All of an array but a rest that the next header skips, in parts of changing size. */

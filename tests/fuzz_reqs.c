@@ -19,15 +19,6 @@
 enum { OPENED = 1, RECORDS = 2, WHOLE = 4, BLOCKS = 8 };
 static volatile uint64_t sink;          /* keeps reads alive */
 
-#define NEED(x) \
-    do { \
-        if (!(x)) { \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #x); \
-            fflush(stdout); \
-            abort(); \
-        } \
-    } while (0)
-
 /* ---- the target ------------------------------------------------------------------------- */
 
 static void walk_text(const struct reqs_text *t) {

@@ -14,15 +14,6 @@
 
 enum { READ = 1, SEVERAL = 2 };
 
-#define NEED(x) \
-    do { \
-        if (!(x)) { \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #x); \
-            fflush(stdout); \
-            abort(); \
-        } \
-    } while (0)
-
 /* ---- the target ------------------------------------------------------------------------- */
 
 static void check_text(const char *s) {

@@ -12,15 +12,6 @@
 /* What became of an input. */
 enum { EVENTS = 1, CHUNKS = 2, TEXT = 4, REFUSED = 8 };
 
-#define NEED(x) \
-    do { \
-        if (!(x)) { \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #x); \
-            fflush(stdout); \
-            abort(); \
-        } \
-    } while (0)
-
 /* ---- the target ------------------------------------------------------------------------- */
 
 static void take(const struct sse_event *e, struct buf *out) {
