@@ -34,21 +34,6 @@ int bench_score(int argc, char **argv);
 int bench_fit(int argc, char **argv);
 int bench_stat(int argc, char **argv);
 
-/* ---- options that verbs share: --format, beside those of common.h ------------------------- */
-
-enum { OPT_FORMAT = OPT_FIRST_FREE, OPT_VERB /* a verb's own options begin here */ };
-
-#define BENCH_LONG {"format", required_argument, NULL, OPT_FORMAT}
-#define BENCH_USAGE \
-    "Output\n" \
-    "      --format FORMAT    table, tsv, csv, jsonl, md or sql (default: a table on a\n" \
-    "                         terminal, tsv in a pipe); --json is jsonl\n" \
-    "  -v, --verbose          every column in a table too\n" \
-    "  -q, --quiet            fewer words on stderr\n"
-
-/* 1 when c was one of them. */
-int bench_option(int c, const char *arg, struct common *common);
-
 /* ---- rows --------------------------------------------------------------------------------
  *
  * A row is one measurement: its name, value (mostly the median of its samples) and interval, the

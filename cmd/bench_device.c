@@ -15,7 +15,7 @@
 #include "lib/shape/device.h"
 
 enum {
-    OPT_SECONDS = OPT_VERB, OPT_QUICK, OPT_DISK, OPT_NO_DISK, OPT_DISK_SIZE, OPT_NAME
+    OPT_SECONDS = OPT_FIRST_FREE, OPT_QUICK, OPT_DISK, OPT_NO_DISK, OPT_DISK_SIZE, OPT_NAME
 };
 
 #define SECONDS 0.25
@@ -52,7 +52,7 @@ static const char *const usage[] = {
     NULL};
 
 static const struct option longs[] = {
-    COMMON_LONG, BENCH_LONG,
+    COMMON_LONG, FIELDS_LONG,
     {"seconds", required_argument, NULL, OPT_SECONDS},
     {"quick", no_argument, NULL, OPT_QUICK},
     {"disk", required_argument, NULL, OPT_DISK},
@@ -77,7 +77,7 @@ static void read_options(struct device_options *opt, int argc, char **argv) {
             opt->profile = 1;
             continue;
         }
-        if (common_option(c, optarg, &opt->common, usage) || bench_option(c, optarg, &opt->common))
+        if (common_option(c, optarg, &opt->common, usage) || fields_option(c, optarg, &opt->common))
             continue;
         switch (c) {
         case OPT_SECONDS: opt->seconds = arg_float("--seconds", optarg, 0.01, 60); break;

@@ -19,7 +19,7 @@
 #define CURVE 100               /* points of a drawn fit */
 #define LENGTHS_SHOWN 4
 
-enum { OPT_COST = OPT_VERB, OPT_PHASE, OPT_BY, OPT_LEVEL, OPT_RESAMPLES, OPT_SEED, OPT_PLOT };
+enum { OPT_COST = OPT_FIRST_FREE, OPT_PHASE, OPT_BY, OPT_LEVEL, OPT_RESAMPLES, OPT_SEED, OPT_PLOT };
 
 static const char *const usage[] = {
     "usage: llm-bench fit [OPTION]... FILE...\n"
@@ -35,13 +35,13 @@ static const char *const usage[] = {
     "      --resamples N      of the bootstrap (default 10000)\n"
     "      --seed N           of the bootstrap (default 1)\n"
     "      --plot FILE        draw the first cost, a token, with its fit; .svg or .png\n",
-    BENCH_USAGE,
+    FIELDS_USAGE,
     "General\n"
     "  -h, --help             -V, --version\n",
     NULL};
 
 static const struct option longs[] = {
-    COMMON_LONG, BENCH_LONG,
+    COMMON_LONG, FIELDS_LONG,
     {"cost", required_argument, NULL, OPT_COST},
     {"phase", required_argument, NULL, OPT_PHASE},
     {"by", required_argument, NULL, OPT_BY},
@@ -102,7 +102,7 @@ static void take_option(struct options *o, int c, const char *arg) {
 static void parse(struct options *o, int argc, char **argv) {
     int c;
     while ((c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1)
-        if (!common_option(c, optarg, &o->common, usage) && !bench_option(c, optarg, &o->common))
+        if (!common_option(c, optarg, &o->common, usage) && !fields_option(c, optarg, &o->common))
             take_option(o, c, optarg);
     if (optind == argc && isatty(STDIN_FILENO)) {
         print_usage(stderr, usage);

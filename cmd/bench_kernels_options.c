@@ -32,14 +32,16 @@ static const char *const usage[] = {
     "  -r, --repeat N         windows that it is cut into: the samples (default 10)\n"
     "      --device PROFILE   limits from a device profile (default: measured first)\n"
     "\n",
-    BENCH_USAGE,
+    FIELDS_USAGE,
     "  -h, --help             this text\n"
     "  -V, --version          the version\n",
     NULL
 };
 
-enum { OPT_OP = OPT_VERB, OPT_TYPE, OPT_N, OPT_DEPTH, OPT_SHAPE, OPT_LAYOUT, OPT_WARM, OPT_QUICK,
-       OPT_SECONDS, OPT_DEVICE };
+enum {
+    OPT_OP = OPT_FIRST_FREE, OPT_TYPE, OPT_N, OPT_DEPTH, OPT_SHAPE, OPT_LAYOUT, OPT_WARM,
+    OPT_QUICK, OPT_SECONDS, OPT_DEVICE
+};
 
 static const struct option longs[] = {
     {"op", required_argument, NULL, OPT_OP},
@@ -54,7 +56,7 @@ static const struct option longs[] = {
     {"repeat", required_argument, NULL, 'r'},
     {"device", required_argument, NULL, OPT_DEVICE},
     COMMON_LONG,
-    BENCH_LONG,
+    FIELDS_LONG,
     {NULL, 0, NULL, 0}
 };
 
@@ -159,7 +161,7 @@ void kernels_options(struct kernels_options *o, int argc, char **argv) {
     *o = (struct kernels_options){.rules.repeats = 10,
                                   .layouts = 1u << KERN_FILE | 1u << KERN_PACKED};
     while ((c = getopt_long(argc, argv, "r:" COMMON_SHORT, longs, NULL)) != -1)
-        if (!common_option(c, optarg, &o->common, usage) && !bench_option(c, optarg, &o->common))
+        if (!common_option(c, optarg, &o->common, usage) && !fields_option(c, optarg, &o->common))
             take_option(o, c, optarg);
     if (optind < argc)
         usage_die("'%s': kernels reads no file", argv[optind]);

@@ -39,15 +39,15 @@ static const char *const usage[] = {
     "      --peer COMMAND     runs COMMAND (llama-bench -o json, or llm-bench model --json) and\n"
     "                         these tests in turn; a row for each test of both: ours / peer\n"
     "      --pairs N          times that both run (default 5)\n",
-    BENCH_USAGE
+    FIELDS_USAGE
     "      --no-hash          leave the model's SHA-256 out of the rows\n"
     "General\n"
     "  -h, --help             -V, --version\n",
     NULL};
 
 enum {
-    OPT_SHA256 = OPT_VERB, OPT_KV_TYPE, OPT_NO_PACK, OPT_PG, OPT_PARALLEL, OPT_DEVICE, OPT_PEER,
-    OPT_PAIRS, OPT_NO_HASH
+    OPT_SHA256 = OPT_FIRST_FREE, OPT_KV_TYPE, OPT_NO_PACK, OPT_PG, OPT_PARALLEL, OPT_DEVICE,
+    OPT_PEER, OPT_PAIRS, OPT_NO_HASH
 };
 
 #define MOST_TOKENS (1 << 24)       /* of one test; more does not end */
@@ -128,7 +128,7 @@ static int default_threads(void) {
 
 static void parse(struct model_bench *b, int argc, char **argv) {
     static const struct option longs[] = {
-        COMMON_LONG, BENCH_LONG, {"model", required_argument, NULL, 'm'},
+        COMMON_LONG, FIELDS_LONG, {"model", required_argument, NULL, 'm'},
         {"sha256", required_argument, NULL, OPT_SHA256},
         {"kv-type", required_argument, NULL, OPT_KV_TYPE},
         {"no-pack", no_argument, NULL, OPT_NO_PACK}, {"no-hash", no_argument, NULL, OPT_NO_HASH},
@@ -142,7 +142,7 @@ static void parse(struct model_bench *b, int argc, char **argv) {
     int c;
     while ((c = getopt_long(argc, argv, "m:p:n:d:b:r:" COMMON_SHORT, longs, NULL)) != -1)
         if (c == 't' || (!common_option(c, optarg, &b->common, usage) &&
-                         !bench_option(c, optarg, &b->common)))
+                         !fields_option(c, optarg, &b->common)))
             take_option(b, c, optarg);
     if (optind < argc)
         usage_die("'%s': expected options only (the model is -m FILE)", argv[optind]);

@@ -24,16 +24,6 @@ static const struct field after[] = {
 #define BEFORE ((int)(sizeof before / sizeof *before))
 #define AFTER ((int)(sizeof after / sizeof *after))
 
-int bench_option(int c, const char *arg, struct common *common) {
-    static const char *const names[] = {"table", "tsv", "csv", "jsonl", "md", "sql", NULL};
-    static const enum table_format formats[] = {TABLE_ALIGNED, TABLE_TABS, TABLE_CSV, TABLE_JSON,
-                                                TABLE_MD, TABLE_SQL};
-    if (c != OPT_FORMAT)
-        return 0;
-    common->format = 1 + (int)formats[arg_choice("--format", arg, names)];
-    return 1;
-}
-
 /* ---- what every row carries --------------------------------------------------------------- */
 
 /* A word as a shell would read it, without the user and password of an address. */

@@ -55,7 +55,7 @@ static const char *const usage[] = {
     PRICE_USAGE
     "      --shape SHAPE      the model's shape for FLOPs (default: that of the GGUF file)\n"
     "\n"
-    BENCH_USAGE
+    FIELDS_USAGE
     "      --by topic         a row for each topic too\n"
     "      --save FILE        every answer with its mark, JSON Lines; .zst compresses\n"
     "  -t, --threads N        of llm-run (default: one per core)\n"
@@ -68,13 +68,13 @@ static const char *const usage[] = {
 };
 
 enum {
-    OPT_URL = OPT_VERB, OPT_KEY_ENV, OPT_CHAT, OPT_COMPLETIONS, OPT_PARALLEL, OPT_WAY, OPT_LIMIT,
-    OPT_ANSWERS, OPT_TEMP, OPT_SEED, OPT_STOP, OPT_GRADE, OPT_EXTRACT, OPT_IGNORE_CASE, OPT_PRICE,
-    OPT_SHAPE, OPT_BY, OPT_SAVE
+    OPT_URL = OPT_FIRST_FREE, OPT_KEY_ENV, OPT_CHAT, OPT_COMPLETIONS, OPT_PARALLEL, OPT_WAY,
+    OPT_LIMIT, OPT_ANSWERS, OPT_TEMP, OPT_SEED, OPT_STOP, OPT_GRADE, OPT_EXTRACT, OPT_IGNORE_CASE,
+    OPT_PRICE, OPT_SHAPE, OPT_BY, OPT_SAVE
 };
 
 static const struct option longs[] = {
-    COMMON_LONG, BENCH_LONG,
+    COMMON_LONG, FIELDS_LONG,
     {"model", required_argument, NULL, 'm'},
     {"url", required_argument, NULL, OPT_URL},
     {"key-env", required_argument, NULL, OPT_KEY_ENV},
@@ -155,7 +155,7 @@ static struct score_options parse(int argc, char **argv) {
                               .chat = -1};
     const char *key_env = DEFAULT_KEY;
     for (int c; (c = getopt_long(argc, argv, COMMON_SHORT "m:n:", longs, NULL)) != -1;)
-        if (!common_option(c, optarg, &o.common, usage) && !bench_option(c, optarg, &o.common))
+        if (!common_option(c, optarg, &o.common, usage) && !fields_option(c, optarg, &o.common))
             take_option(&o, c, optarg, &key_env);
     if (argc - optind != 1) {
         if (argc == 1)

@@ -15,7 +15,7 @@
 #include "cmd/progress.h"
 
 enum {
-    OPT_URL = OPT_VERB, OPT_HTTP, OPT_KEY_ENV, OPT_INSECURE, OPT_WAIT, OPT_CONNECT_TIMEOUT,
+    OPT_URL = OPT_FIRST_FREE, OPT_HTTP, OPT_KEY_ENV, OPT_INSECURE, OPT_WAIT, OPT_CONNECT_TIMEOUT,
     OPT_FIRST_TIMEOUT, OPT_STALL_TIMEOUT, OPT_TIMEOUT, OPT_API, OPT_MODEL, OPT_CONCURRENCY,
     OPT_RATE, OPT_ARRIVAL, OPT_RAMP, OPT_TRACE, OPT_SPEED, OPT_BLOCK_TOKENS, OPT_SKIP_BAD,
     OPT_MAX_CONCURRENCY, OPT_REQUESTS, OPT_DURATION, OPT_WARMUP, OPT_SEED, OPT_PROMPT_TOKENS,
@@ -74,7 +74,7 @@ static const char *const usage[] = {
     "                         whichever is larger)\n"
     "      --max-cpu SHARE    of the time that a client runs or waits for a core (default 80%)\n"
     PRICE_USAGE,
-    BENCH_USAGE
+    FIELDS_USAGE
     "      --save FILE        a record for each request, JSON Lines\n"
     "      --plot FILE        draw the distribution of TTFT and E2E, .svg or .png\n"
     "  -h, --help             -V, --version\n\n"
@@ -83,7 +83,7 @@ static const char *const usage[] = {
     NULL};
 
 static const struct option longs[] = {
-    COMMON_LONG, BENCH_LONG,
+    COMMON_LONG, FIELDS_LONG,
     {"url", required_argument, NULL, OPT_URL}, {"http", required_argument, NULL, OPT_HTTP},
     {"key-env", required_argument, NULL, OPT_KEY_ENV},
     {"insecure", no_argument, NULL, OPT_INSECURE}, {"wait", required_argument, NULL, OPT_WAIT},
@@ -319,7 +319,7 @@ static void parse(struct serve_options *o, int argc, char **argv) {
     int c;
     while ((c = getopt_long(argc, argv, COMMON_SHORT "f:", longs, NULL)) != -1) {
         if (!common_option(c, optarg, &o->common, usage) &&
-            !bench_option(c, optarg, &o->common) && !server_option(o, c, optarg) &&
+            !fields_option(c, optarg, &o->common) && !server_option(o, c, optarg) &&
             !load_option(o, &said, c, optarg))
             other_option(o, &said, c, optarg);
     }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-    OPT_LEVEL = OPT_VERB, OPT_MARGIN, OPT_FAIL_ON, OPT_FILTER, OPT_ONLY, OPT_BETTER, OPT_CMD,
+    OPT_LEVEL = OPT_FIRST_FREE, OPT_MARGIN, OPT_FAIL_ON, OPT_FILTER, OPT_ONLY, OPT_BETTER, OPT_CMD,
     OPT_NAME, OPT_WARMUP, OPT_PRECISION, OPT_MAX_TIME, OPT_PREPARE, OPT_IGNORE_FAILURE, OPT_METRIC
 };
 
@@ -41,7 +41,7 @@ static const char *const usage[] = {
     "      --ignore-failure   a command that fails counts all the same\n"
     "      --metric[=NAME]    compare what the commands print, in any form that is read of files\n"
     "  -o, --save FILE        keep the samples: rows, JSON Lines\n",
-    BENCH_USAGE,
+    FIELDS_USAGE,
     "      --format junit     XML of JUnit: a case a series, a failure for what --fail-on and\n"
     "                         --margin ask about, skipped where nothing can be said\n"
     "      --format github-action-benchmark  its JSON; --only chooses the direction\n"
@@ -74,14 +74,14 @@ static int way(const char *option, const char *text) {
     return arg_choice(option, text, names) ? SERIES_LOWER : SERIES_HIGHER;
 }
 
-/* The table's formats are bench_option's. */
+/* The table's formats are fields_option's. */
 static void set_format(struct stat_options *o, const char *text) {
     static const char *const names[] = {"table", "tsv",   "csv",    "jsonl", "md",
                                         "sql",   "junit", "github-action-benchmark", NULL};
     int i = arg_choice("--format", text, names);
     o->format = i < 6 ? STAT_TABLE : i == 6 ? STAT_JUNIT : STAT_GITHUB;
     if (o->format == STAT_TABLE)
-        bench_option(OPT_FORMAT, text, &o->common);
+        fields_option(OPT_FORMAT, text, &o->common);
 }
 
 static void add_command(struct stat_side *side, int *n, char *text) {
@@ -133,7 +133,7 @@ static void take_option(struct stat_options *o, int c, char *arg, struct stat_si
 /* How many commands there are in side; 0: files. */
 static int parse(struct stat_options *o, int argc, char **argv, struct stat_side *side) {
     static const struct option longs[] = {
-        COMMON_LONG, BENCH_LONG,
+        COMMON_LONG, FIELDS_LONG,
         {"level", required_argument, NULL, OPT_LEVEL},
         {"margin", required_argument, NULL, OPT_MARGIN},
         {"fail-on", required_argument, NULL, OPT_FAIL_ON},

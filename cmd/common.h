@@ -39,7 +39,7 @@ struct common {
     int verbose;
 };
 
-enum { OPT_JSON = 256, OPT_CPU, OPT_FIRST_FREE };
+enum { OPT_JSON = 256, OPT_CPU, OPT_FORMAT /* cmd/fields.h */, OPT_FIRST_FREE };
 
 #define COMMON_SHORT "t:qvhV"
 #define COMMON_LONG \

@@ -6,6 +6,21 @@
 
 #define MOST_WHOLE 9007199254740992.0   /* 2^53: above it a double does not tell ones apart */
 
+int fields_option(int c, const char *arg, struct common *common) {
+    static const char *const names[] = {"table", "tsv", "csv", "jsonl", "md", "sql", NULL};
+    static const enum table_format formats[] = {TABLE_ALIGNED, TABLE_TABS, TABLE_CSV, TABLE_JSON,
+                                                TABLE_MD, TABLE_SQL};
+    if (c != OPT_FORMAT)
+        return 0;
+    common->format = 1 + (int)formats[arg_choice("--format", arg, names)];
+    return 1;
+}
+
+enum table_format fields_format(const struct common *common) {
+    return common->format ? (enum table_format)(common->format - 1)
+                          : table_format(stdout, common->json);
+}
+
 /* Lists may be thousands of numbers long: no table for people has them. */
 static int shown(const struct fields *f, int i) {
     if (f->people && f->field[i].decimals == FIELD_LIST)
@@ -27,9 +42,7 @@ void fields_open_to(struct fields *f, FILE *out, enum table_format format,
 }
 
 void fields_open(struct fields *f, const struct field *field, int n, const struct common *common) {
-    enum table_format format = common->format ? (enum table_format)(common->format - 1)
-                                              : table_format(stdout, common->json);
-    fields_open_to(f, stdout, format, field, n, common->verbose);
+    fields_open_to(f, stdout, fields_format(common), field, n, common->verbose);
 }
 
 void fields_row(struct fields *f, const struct value *value) {

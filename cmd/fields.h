@@ -18,6 +18,19 @@
 
 #define FIELDS_MOST 64
 
+/* --format, for programs that take it beside the options of common.h. */
+#define FIELDS_LONG {"format", required_argument, NULL, OPT_FORMAT}
+#define FIELDS_USAGE \
+    "Output\n" \
+    "      --format FORMAT    table, tsv, csv, jsonl, md or sql (default: a table on a\n" \
+    "                         terminal, tsv in a pipe); --json is jsonl\n" \
+    "  -v, --verbose          every column in a table too\n" \
+    "  -q, --quiet            fewer words on stderr\n"
+/* 1 when c was OPT_FORMAT. */
+int fields_option(int c, const char *arg, struct common *common);
+/* What --format and --json ask for, else what suits stdout. */
+enum table_format fields_format(const struct common *common);
+
 /* In place of decimals. FIELD_COUNT: an integer; FIELD_WHOLE: a number that has none; FIELD_LIST:
  * numbers, an array in JSON, joined by commas elsewhere. */
 enum { FIELD_LIST = -4, FIELD_COUNT, FIELD_TEXT, FIELD_WHOLE };

@@ -469,38 +469,6 @@ static void scaled_decimals(void) {
         CHECK_INT(reqs_time_scaled(bad[i], strlen(bad[i]), 1000000000, &got), -1);
 }
 
-static int64_t calendar(const char *s) {
-    int64_t ns;
-    return reqs_time_calendar(s, strlen(s), &ns) ? INT64_MIN : ns;
-}
-
-/* Against the C library, over four centuries. */
-static void calendar_times(void) {
-    for (int i = 0; i < 4000; i++) {
-        time_t t = (time_t)(random_u64() % 14000000000u) - 7000000000;
-        struct tm tm;
-        char text[64];
-        gmtime_r(&t, &tm);
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-        CHECK_INT(calendar(text), (int64_t)t * 1000000000);
-    }
-    CHECK_INT(calendar("1970-01-01 00:00:00.123456789123"), 123456789);
-    CHECK_INT(calendar("2024-05-10 00:00:00.009930+00:00"), 1715299200009930000);
-    CHECK_INT(calendar("2024-05-10t02:30:00-0230"), 1715317200000000000);
-    CHECK_INT(calendar("2024-02-29 00:00:00 +01"), 1709161200000000000);
-    static const char *const bad[] = {
-        "", "2024", "2023-02-29 00:00:00", "2024-13-01 00:00:00", "2024-00-01 00:00:00",
-        "2024-01-32 00:00:00", "2024-01-01 24:00:00", "2024-01-01 00:60:00", "2024-01-01 00:00",
-        "2024-01-01 00:00:00x", "2024-01-01 00:00:00+", "2024-01-01 00:00:00+25:00",
-        "2024-01-01 00:00:00+01:", "1699-01-01 00:00:00", "2261-01-01 00:00:00",
-        "2024/01/01 00:00:00", "2024-01-01 00:00:00ZZ", "12024-01-01 00:00:00"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        CHECK(calendar(bad[i]) == INT64_MIN);
-        if (calendar(bad[i]) != INT64_MIN)
-            printf("# %s\n", bad[i]);
-    }
-}
-
 static void sessions(void) {
     struct buf text = {0};
     for (int i = 0; i < 30000; i++)
@@ -1068,7 +1036,6 @@ int main(void) {
     RUN(missing_file);
     RUN(times);
     RUN(scaled_decimals);
-    RUN(calendar_times);
     RUN(sessions);
     RUN(chats);
     RUN(block_sizes);

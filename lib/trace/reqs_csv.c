@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/date.h"
 #include "lib/trace/reqs_impl.h"
 
 #define MAX_COLUMNS 256
@@ -133,7 +134,7 @@ static int take_time(const struct cell *cell, enum column unit, struct reqs_draf
     static const int64_t scale[] = {[SECONDS] = 1000000000, [MILLIS] = 1000000, [NANOS] = 1};
     struct json j = {cell->at, NULL};
     d->clock = REQS_ABSOLUTE;
-    if (reqs_time_calendar(cell->at, (size_t)(cell->end - cell->at), &d->clock_ns) == 0)
+    if (date_parse(cell->at, (size_t)(cell->end - cell->at), &d->clock_ns) == 0)
         return 0;
     return json_scaled(&j, scale[unit], &d->clock_ns) || j.at != cell->end ? -1 : 0;
 }

@@ -6,7 +6,7 @@
  *   reqs_record.c    JSON Lines: requests with block ids, token ids or lengths
  *   reqs_csv.c       CSV of lengths
  *   reqs_events.c    logs of KV cache events
- *   reqs_time.c      decimal and calendar times
+ *   reqs_time.c      decimal times
  *   reqs_hash.c      token ids and texts to 64 bits, names to dense numbers
  *   reqs_infer.c     the block size that lengths and block counts allow
  */
@@ -59,9 +59,6 @@ uint64_t reqs_hash_bytes(const char *s, size_t len);
 /* Decimal number times scale in whole units, cut toward zero: 0, or -1 beyond 64 bits. The text
  * is a valid JSON number. */
 int reqs_time_scaled(const char *s, size_t len, int64_t scale, int64_t *out);
-/* "2023-11-16 18:17:03.9799600", RFC 3339 with T, Z or an offset: nanoseconds since 1970 UTC. -1
- * when it is none. */
-int reqs_time_calendar(const char *s, size_t len, int64_t *out);
 
 /* Names to dense numbers in the order in which they are added, and back. */
 struct reqs_names;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "lib/base/date.h"
 #include "lib/trace/reqs_impl.h"
 
 #define DEFAULT_BLOCK_TOKENS 16     /* of token ids; what vLLM uses by default */
@@ -61,7 +62,7 @@ static int take_calendar(struct json *j, struct reqs_draft *d) {
     char *start = j->at;
     if (json_string(j, &text))
         return json_fail(j, "a time as in 2026-11-24T17:12:28Z");
-    if (reqs_time_calendar(text.data, text.len, &d->clock_ns) < 0) {
+    if (date_parse(text.data, text.len, &d->clock_ns) < 0) {
         j->at = start;
         return json_fail(j, "a time as in 2026-11-24T17:12:28Z");
     }
