@@ -48,6 +48,7 @@ struct device {
     struct device_compute compute[DEVICE_MAX];
     struct device_memory memory[DEVICE_MAX];
     struct device_link link[DEVICE_MAX];
+    double idle_w, max_w;       /* power without work, and at most; 0: not said */
 };
 
 /* A known device's name (device_names), or a file, plain or zstd; names go before files of the
