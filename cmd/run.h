@@ -99,6 +99,9 @@ struct engine {
     struct routes *routes;
     int64_t born_ns;            /* times in the trace count from here */
     int64_t first_pass_ns;      /* -1 before it */
+    struct energy *energy;      /* of the traces; NULL: nothing counts joules */
+    double joules;              /* when they were last read */
+    int64_t joules_ns;          /* then */
     uint64_t passes;
     uint32_t requests;          /* numbers given out */
 

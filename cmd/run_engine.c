@@ -5,16 +5,19 @@
 #include "cmd/run.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/model_path.h"
 #include "cmd/progress.h"
 #include "lib/base/clock.h"
+#include "lib/base/energy.h"
 #include "lib/format/jsonw.h"
 #include "lib/infer/kvcache.h"
 
 #define DEFAULT_CONTEXT 4096
+#define JOULES_NS 20000000
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
@@ -124,6 +127,7 @@ static void trace_begin(struct engine *e, int context) {
         .seed = e->opt->sample.seed, .settings = settings.data, .version = LLMUTILS_VERSION};
     if (trace_run(e->trace, &run, &err))
         die_err(&err);
+    e->energy = energy_open(NULL);
     free(kernels);
     buf_free(&settings);
 }
@@ -152,6 +156,17 @@ static int pass_phase(const struct engine *e) {
     return e->phase[0];
 }
 
+/* Counters move every millisecond (RAPL) or slower, and reading them takes some microseconds: one
+ * reading for each so long. NAN between them. */
+static double take_joules(struct engine *e, int64_t now) {
+    if (!e->energy || now - e->joules_ns < JOULES_NS)
+        return NAN;
+    double before = e->joules;
+    e->joules = energy_joules(e->energy);
+    e->joules_ns = now;
+    return e->joules - before;
+}
+
 static void trace_pass(struct engine *e, int64_t start_ns) {
     const struct session_pass *p = &e->pass;
     struct trace_step step = {
@@ -159,7 +174,8 @@ static void trace_pass(struct engine *e, int64_t start_ns) {
         .start_ns = start_ns - e->first_pass_ns, .ns = p->ns, .flops = p->flops,
         .bytes = p->bytes, .logits = p->wanted, .experts_touched = p->experts_touched,
         .experts_by_layer = p->experts_touched < 0 ? NULL : p->experts_by_layer,
-        .layers = e->model->shape->layers, .rows = e->group, .n_rows = group_rows(e)};
+        .layers = e->model->shape->layers, .rows = e->group, .n_rows = group_rows(e),
+        .joules = take_joules(e, start_ns + p->ns)};
     struct err err;
     if (trace_step(e->trace, &step, &err))
         die_err(&err);
@@ -232,8 +248,10 @@ int engine_add(struct engine *e, struct session_row row, uint32_t request,
 void engine_pass(struct engine *e) {
     struct err err;
     int64_t start = clock_ns();
-    if (e->first_pass_ns < 0)
-        e->first_pass_ns = start;
+    if (e->first_pass_ns < 0) {
+        e->first_pass_ns = e->joules_ns = start;
+        e->joules = energy_joules(e->energy);
+    }
     if (session_pass(e->session, e->row, e->n, &e->pass, &err))
         die("%s: %s", e->opt->model, err.text);
     if (e->trace)
@@ -250,6 +268,7 @@ void engine_close(struct engine *e) {
         die_err(&err);
     if (e->routes && routes_close(e->routes, &err))
         die_err(&err);
+    energy_close(e->energy);
     session_free(e->session);
     vocab_free(e->vocab);
     model_close(e->model);

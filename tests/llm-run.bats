@@ -301,6 +301,19 @@ fails() {
     jq -e 'select(.type == "request") | .input_length == 6 and .output_length == 20' "$T/t.jsonl"
 }
 
+@test "a trace has joules where a counter counts" {
+    mkdir -p "$T/rapl/intel-rapl:0"
+    echo package-0 >"$T/rapl/intel-rapl:0/name"
+    echo 1000 >"$T/rapl/intel-rapl:0/energy_uj"
+    echo 1000000000 >"$T/rapl/intel-rapl:0/max_energy_range_uj"
+    export LLM_NVML=none
+    LLM_POWERCAP=$T/rapl greedy -p "$P" -n 900 --ignore-eos --trace "$T/t" >/dev/null
+    jq -es 'map(select(has("joules"))) | length > 0 and all(.type == "step" and .joules == 0)' \
+        "$T/t"
+    LLM_POWERCAP=$T/none greedy -p "$P" -n 4 --trace "$T/t" >/dev/null
+    jq -es 'all(has("joules") | not)' "$T/t"
+}
+
 @test "a batch is traced with the rows of every request" {
     "$RUN" -m "$M" -q --jsonl -n 8 --temp 0 --ignore-eos --parallel 4 --trace "$T/t" \
         <"$PROMPTS" >"$T/out"

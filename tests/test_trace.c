@@ -80,7 +80,8 @@ static struct trace_step a_step(int n_rows) {
         .step = 12, .phase = n_rows > 1 ? TRACE_MIXED : TRACE_DECODE, .tokens = 6, .position = 3,
         .start_ns = 1000, .ns = 2000, .flops = {1e6, 2e6, 3e6, 0.5e6},
         .bytes = {4000, 5000, 1234.5, 68}, .logits = 2, .experts_touched = 7,
-        .experts_by_layer = touched, .layers = 3, .rows = two_rows, .n_rows = n_rows};
+        .experts_by_layer = touched, .layers = 3, .rows = two_rows, .n_rows = n_rows,
+        .joules = NAN};
 }
 
 static const struct trace_request a_request = {

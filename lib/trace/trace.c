@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
@@ -204,6 +205,8 @@ int trace_step(struct trace *t, const struct trace_step *step, struct err *err) 
     put_count(b, "kv_write_bytes", step->bytes.kv_write);
     put_experts(b, step);
     put_rows(b, step);
+    if (!isnan(step->joules))
+        jsonw_float_digits(b, "joules", step->joules, 7);
     return end(t, err);
 }
 

@@ -58,6 +58,8 @@ struct trace_step {
     int layers;
     const struct trace_step_row *rows;
     int n_rows;
+    double joules;              /* of the machine, since the last step that has them or the first
+                                 * pass began; NAN: not read after this one */
 };
 
 struct trace_request {
