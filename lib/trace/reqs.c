@@ -128,17 +128,24 @@ static int skip_bom(struct reqs *r, struct err *err) {
 }
 
 struct reqs *reqs_open(const char *path, const struct reqs_options *opt, struct err *err) {
+    struct reqs_lines in;
     struct zio *z = zio_open_read(path, err);
     if (!z)
         return NULL;
+    reqs_lines_init(&in, z);
+    return reqs_open_lines(&in, opt, err);
+}
+
+struct reqs *reqs_open_lines(struct reqs_lines *in, const struct reqs_options *opt,
+                             struct err *err) {
     struct reqs *r = mem_alloc(sizeof *r);
-    r->name = mem_strdup(zio_name(z));
+    r->in = *in;
+    r->name = mem_strdup(zio_name(in->z));
     r->opt = *opt;
     r->read = reqs_record_read;
     r->sessions = reqs_names_new();
     memset(r->order, 0xFF, sizeof r->order);
     reqs_infer_init(&r->infer);
-    reqs_lines_init(&r->in, z);
     if (skip_bom(r, err) || sniff(r, err)) {
         reqs_close(r);
         return NULL;
@@ -193,6 +200,8 @@ static void settle_format(struct reqs *r, enum reqs_format f) {
 static void settle(struct reqs *r, struct reqs_draft *d) {
     settle_format(r, d->format);
     d->q->time_ns = settle_time(r, d);
+    if (d->clock != REQS_NO_TIME && d->clock_ns >= CALENDAR_NS)
+        d->q->calendar_ns = d->clock_ns;
     if (d->session.data) {
         d->q->session = reqs_names_add(r->sessions, d->session.data, d->session.len);
         r->totals.sessions = reqs_names_count(r->sessions);
@@ -206,8 +215,8 @@ static void settle(struct reqs *r, struct reqs_draft *d) {
  * than the clearing of a whole struct that it makes of absent ones. */
 static void clear_draft(const struct reqs *r, struct reqs_draft *d) {
     *d->q = (struct req){
-        .line = r->in.number, .time_ns = 0, .input_tokens = REQS_UNKNOWN,
-        .output_tokens = REQS_UNKNOWN, .cached_tokens = REQS_UNKNOWN,
+        .line = r->in.number, .time_ns = 0, .calendar_ns = REQS_UNKNOWN,
+        .input_tokens = REQS_UNKNOWN, .output_tokens = REQS_UNKNOWN, .cached_tokens = REQS_UNKNOWN,
         .cache_write_tokens = REQS_UNKNOWN, .reasoning_tokens = REQS_UNKNOWN, .block = NULL,
         .blocks = REQS_UNKNOWN, .session = REQS_NO_SESSION, .id = {NULL, 0}, .model = {NULL, 0}};
     d->session = (struct reqs_text){NULL, 0};

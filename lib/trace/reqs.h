@@ -31,6 +31,7 @@
 #include "lib/base/err.h"
 
 struct reqs;
+struct reqs_lines;
 
 enum reqs_format { REQS_JSONL, REQS_TOKENS, REQS_LENGTHS, REQS_EVENTS, REQS_STREAM };
 
@@ -50,6 +51,8 @@ struct reqs_text {
 struct req {
     int64_t line;               /* of the input, 1 for the first */
     int64_t time_ns;            /* since the trace's start, never less than the record before */
+    int64_t calendar_ns;        /* since 1970 UTC, as the record says it; REQS_UNKNOWN: its time is
+                                 * not by the calendar */
     int64_t input_tokens, output_tokens;
     int64_t cached_tokens, cache_write_tokens, reasoning_tokens;
     const uint64_t *block;      /* [blocks] prefix block ids, any 64 bits */
@@ -61,6 +64,10 @@ struct req {
 /* Reads as far as the first line that is not blank, to see what it is. NULL when it cannot be read
  * or is none of the formats. */
 struct reqs *reqs_open(const char *path, const struct reqs_options *opt, struct err *err);
+/* The same of an input that was begun to be read: from the line that comes next in *in, which is
+ * taken over (also when it fails). */
+struct reqs *reqs_open_lines(struct reqs_lines *in, const struct reqs_options *opt,
+                             struct err *err);
 /* 1 a record, 0 the end, -1 an error that names file, line, what was expected and found; *out is
  * only filled when it is 1. Damage of the input itself (a zstd stream that is cut off, a line of
  * more than 1 GiB) is an error with skip_bad too. */

@@ -17,25 +17,7 @@
 #include "lib/format/zio.h"
 #include "lib/trace/reqs.h"
 #include "lib/trace/reqs_json.h"
-
-/* ---- lines (reqs_line.c) ---------------------------------------------------------------- */
-
-struct reqs_lines {
-    struct zio *z;
-    char *data;                 /* cap bytes, and JSON_PAD more */
-    size_t cap, at, end;        /* [at, end) is read and not taken */
-    int ended;                  /* the input has no more */
-    int64_t number;             /* of the line taken last */
-    int64_t bytes;              /* read so far, decompressed */
-};
-
-void reqs_lines_init(struct reqs_lines *in, struct zio *z);
-void reqs_lines_free(struct reqs_lines *in);
-/* The next line, which ends in '\n' whether the input's does or not, in the reader's buffer until
- * the next call. 1, 0 at the end, -1. */
-int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err);
-/* Makes the last line come again. */
-void reqs_lines_back(struct reqs_lines *in, const char *line);
+#include "lib/trace/reqs_line.h"
 
 /* ---- texts and numbers ------------------------------------------------------------------ */
 

@@ -3,10 +3,13 @@
  * zio_line would do, but JSON values are read eight bytes at a time, past the end of a line, and
  * that needs a buffer with readable bytes behind it.
  */
+#include "lib/trace/reqs_line.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/trace/reqs_impl.h"
+#include "lib/base/mem.h"
+#include "lib/trace/reqs_json.h"
 
 #define FIRST_CAP ((size_t)256 << 10)   /* stays in the second-level cache */
 #define MAX_LINE ((size_t)1 << 30)      /* longer ones are no records but a mistake */
@@ -44,8 +47,8 @@ static int fill(struct reqs_lines *in, struct err *err) {
     return 0;
 }
 
-int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err) {
-    size_t seen = 0;                    /* bytes from `at` that hold no newline */
+/* The line at `at`, whose first `seen` bytes hold no newline. */
+static int take_line(struct reqs_lines *in, size_t seen, char **line, struct err *err) {
     for (;;) {
         size_t have = in->end - in->at;
         char *start = in->data + in->at;
@@ -69,7 +72,26 @@ int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err) {
     }
 }
 
+int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err) {
+    return take_line(in, 0, line, err);
+}
+
 void reqs_lines_back(struct reqs_lines *in, const char *line) {
     in->at = (size_t)(line - in->data);
     in->number--;
+}
+
+int reqs_lines_join(struct reqs_lines *in, char **line, struct err *err) {
+    size_t len = in->at - (size_t)(*line - in->data);
+    int rc = 0;
+    in->at -= len;
+    while (in->end - in->at == len && !in->ended && rc == 0)
+        rc = fill(in, err);
+    *line = in->data + in->at;
+    if (rc < 0 || in->end - in->at == len) {
+        in->at += len;
+        return rc;
+    }
+    (*line)[len - 1] = ' ';
+    return take_line(in, len, line, err);
 }
