@@ -102,6 +102,9 @@ void shape_free(struct shape *s);
 struct shape *shape_find(const char *spec, struct err *err);
 /* Names of known models; NULL-terminated. */
 const char *const *shape_names(void);
+/* Who says what a known model's widths are: the repository of its config.json, and the paper or
+ * report. *date: the month of its publication, "2024-07". NULL: it is not known. */
+const char *shape_source(const char *name, const char **date);
 /* Names of all architectures, one table row each; NULL-terminated. */
 const char *const *shape_archs(void);
 

@@ -19,6 +19,7 @@ enum shape_bias {
 
 struct shape_dims {
     const char *name, *arch;    /* NULL: "" */
+    const char *date, *source;  /* of a row of the table, see shape_source */
     int layers, d_model, vocab;
     int context;                /* 0: not known */
     int heads;
