@@ -33,6 +33,17 @@ static void known(void) {
     device_free(d);
     d = find("h200");
     CHECK_NEAR(d->memory[0].capacity_bytes, 141e9, 0);
+    CHECK_NEAR(d->max_w, 700, 0);
+    device_free(d);
+    /* 72 of them: 720 PFLOP/s of dense FP4, 13.4 TB (GB200 NVL72). */
+    d = find("gb200");
+    CHECK_NEAR(72 * d->compute[3].flops_per_s, 720e15, 0);
+    CHECK_NEAR(72 * d->memory[0].capacity_bytes, 13.4e12, 0.01e12);
+    device_free(d);
+    /* 16 of them: 25.6 TB/s of HBM, 1 TB (Hot Chips 2024). */
+    d = find("sambanova-sn40l");
+    CHECK_NEAR(16 * device_memory(d, "hbm")->read_bytes_per_s, 25.6e12, 0);
+    CHECK_NEAR(16 * device_memory(d, "hbm")->capacity_bytes, 1024e9, 0);
     device_free(d);
 }
 
@@ -40,9 +51,10 @@ static void known(void) {
 static void sane(const char *name) {
     struct device *d = find(name);
     CHECK(d->computes > 0 && d->memories > 0 && strlen(d->source) > 10 && strlen(d->date) == 10);
-    CHECK(device_flops(d, "bf16") > 0);
+    CHECK(device_flops(d, "bf16") > 0 || device_flops(d, "f16") > 0);
+    CHECK(d->idle_w <= d->max_w);
     for (int i = 0; i < d->memories; i++) {
-        CHECK(d->memory[i].capacity_bytes >= 24e9);
+        CHECK(d->memory[i].capacity_bytes >= (strcmp(d->memory[i].name, "sram") ? 16e9 : 230e6));
         CHECK(device_read_rate(&d->memory[i]) >= device_write_rate(&d->memory[i]));
         CHECK(i == 0 || device_read_rate(&d->memory[i]) < device_read_rate(&d->memory[i - 1]));
         CHECK(i == 0 || d->memory[i].latency_s > d->memory[i - 1].latency_s);
@@ -101,6 +113,33 @@ static void parses(void) {
     device_free(d);
 }
 
+/* What llm-bench device writes: levels without a rate are passed. */
+static const char measured[] = HEAD ", \"idle_w\": 20, \"max_w\": 90.5, \"measured\": {"
+    "\"barrier_s\": 2e-07, \"cache\": [{\"name\": \"L1\", \"bytes\": 32768, \"total_bytes\": "
+    "65536, \"read_bytes_per_s\": 4e11}, {\"name\": \"L2\", \"total_bytes\": 2097152, "
+    "\"read_bytes_per_s\": null}, {\"name\": \"L3\", \"total_bytes\": 33554432, "
+    "\"read_bytes_per_s\": 2e11}], \"figures\": [{}]}}";
+
+static void measured_values(void) {
+    struct err e = {{0}};
+    char *path = scratch_path("measured.json");
+    struct device *d = device_parse("x.json", measured, sizeof measured - 1, &e);
+    CHECK(d);
+    CHECK_NEAR(d->idle_w, 20, 0);
+    CHECK_NEAR(d->max_w, 90.5, 0);
+    CHECK_NEAR(d->barrier_s, 2e-7, 0);
+    CHECK_INT(d->caches, 2);
+    CHECK_STR(d->cache[1].name, "L3");
+    CHECK_NEAR(d->cache[1].bytes, 33554432, 0);
+    CHECK_NEAR(d->cache[1].read_bytes_per_s, 2e11, 0);
+    CHECK(device_write(d, path, &e) == 0);
+    struct device *back = find(path);
+    CHECK(back && !memcmp(back, d, sizeof *d));
+    device_free(back);
+    device_free(d);
+    free(path);
+}
+
 static const struct {
     const char *text, *says;
 } lies[] = {
@@ -130,6 +169,14 @@ static const struct {
      "achieved: expected 1e-09 to 1, found 1.5"},
     {HEAD ", \"link\": [{\"name\": \"a\", \"bytes_per_s\": 1, \"latency_s\": -1}]}",
      "link[0]: latency_s: expected 0 to 1e+06, found -1"},
+    {HEAD ", \"idle_w\": 50, \"max_w\": 40}", "idle_w: expected at most max_w, 40, found 50"},
+    {HEAD ", \"max_w\": -1}", "max_w: expected 0 to 1e+24, found -1"},
+    {HEAD ", \"measured\": {\"barrier_s\": -1}}", "x.json: measured: barrier_s: expected"},
+    {HEAD ", \"measured\": {\"cache\": 3}}", "measured: cache: expected an array of objects"},
+    {HEAD ", \"measured\": {\"cache\": [{\"name\": \"L1\", \"read_bytes_per_s\": 1}]}}",
+     "x.json: measured: cache[0]: total_bytes: expected a number, found none"},
+    {HEAD ", \"measured\": {\"cache\": [{\"name\": \"L1\", \"total_bytes\": 1, "
+     "\"read_bytes_per_s\": 0}]}}", "read_bytes_per_s: expected"},
 };
 
 static void lie(size_t i) {
@@ -157,6 +204,7 @@ int main(void) {
     RUN_NAMED("there and back, zstd", there_and_back("mi300x", "device.json.zst"));
     RUN(written_keys);
     RUN(parses);
+    RUN(measured_values);
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
         RUN_NAMED(lies[i].says, lie(i));
     RUN(unknown);

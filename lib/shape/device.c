@@ -92,6 +92,36 @@ static void read_list(struct fields *f, const char *key, struct device *d,
     }
 }
 
+/* Of "measured". A level without a rate is one that no figure lies in: it is left out. */
+static void read_cache(struct fields *f, struct device *d) {
+    if (d->caches == DEVICE_CACHES || !fields_get(f, "read_bytes_per_s"))
+        return;
+    struct device_cache *c = &d->cache[d->caches];
+    read_name(f, "name", c->name, sizeof c->name, d->cache, d->caches, sizeof *c);
+    c->bytes = fields_number(f, "total_bytes", 1, MOST);
+    c->read_bytes_per_s = read_rate(f, "read_bytes_per_s");
+    d->caches++;
+}
+
+static void read_measured(struct fields *f, struct device *d) {
+    const cJSON *measured = fields_get(f, "measured");
+    if (!cJSON_IsObject(measured) || f->failed)
+        return;
+    char *where = mem_printf("%s: measured", f->where);
+    struct fields inner = {.object = measured, .where = where, .err = f->err};
+    d->barrier_s = fields_number_or(&inner, "barrier_s", 0, 0, 1e6);
+    read_list(&inner, "cache", d, read_cache);
+    f->failed |= inner.failed;
+    free(where);
+}
+
+static void read_power(struct fields *f, struct device *d) {
+    d->idle_w = fields_number_or(f, "idle_w", 0, 0, MOST);
+    d->max_w = fields_number_or(f, "max_w", 0, 0, MOST);
+    if (d->max_w > 0 && d->idle_w > d->max_w)
+        fields_fail(f, "idle_w", "expected at most max_w, %g, found %g", d->max_w, d->idle_w);
+}
+
 static void read_device(struct fields *f, struct device *d) {
     const char *type = fields_text_or(f, "type", "");
     if (strcmp(type, "device"))
@@ -103,6 +133,8 @@ static void read_device(struct fields *f, struct device *d) {
     read_list(f, "compute", d, read_compute);
     read_list(f, "memory", d, read_memory);
     read_list(f, "link", d, read_link);
+    read_power(f, d);
+    read_measured(f, d);
 }
 
 struct device *device_parse(const char *path, const char *text, size_t len, struct err *err) {
@@ -193,8 +225,38 @@ static void put_link(struct buf *b, const struct device_link *l) {
     jsonw_close(b, '}');
 }
 
+static void put_power(struct buf *b, const struct device *d) {
+    if (d->idle_w > 0)
+        jsonw_float(b, "idle_w", d->idle_w);
+    if (d->max_w > 0)
+        jsonw_float(b, "max_w", d->max_w);
+}
+
+/* What a reader keeps of the object. */
+static void put_measured(struct buf *b, const struct device *d) {
+    jsonw_open(b, '{');
+    if (d->barrier_s > 0)
+        jsonw_float(b, "barrier_s", d->barrier_s);
+    jsonw_open_key(b, "cache", '[');
+    for (int i = 0; i < d->caches; i++) {
+        jsonw_open(b, '{');
+        jsonw_str(b, "name", d->cache[i].name);
+        jsonw_float(b, "total_bytes", d->cache[i].bytes);
+        jsonw_float(b, "read_bytes_per_s", d->cache[i].read_bytes_per_s);
+        jsonw_close(b, '}');
+    }
+    jsonw_close(b, ']');
+    jsonw_close(b, '}');
+}
+
 int device_write(const struct device *d, const char *path, struct err *err) {
-    return device_write_with(d, NULL, NULL, path, err);
+    struct buf measured = {0};
+    int any = d->caches > 0 || d->barrier_s > 0;
+    if (any)
+        put_measured(&measured, d);
+    int status = device_write_with(d, any ? "measured" : NULL, measured.data, path, err);
+    buf_free(&measured);
+    return status;
 }
 
 int device_write_with(const struct device *d, const char *key, const char *json, const char *path,
@@ -218,6 +280,7 @@ int device_write_with(const struct device *d, const char *key, const char *json,
     for (int i = 0; i < d->links; i++)
         put_link(&b, &d->link[i]);
     jsonw_close(&b, ']');
+    put_power(&b, d);
     if (key)
         jsonw_raw(&b, key, json);
     jsonw_close(&b, '}');

@@ -38,7 +38,14 @@ struct device_link {            /* to another device of its kind */
     double latency_s;
 };
 
+struct device_cache {           /* between the first memory and the arithmetic, all of a level */
+    char name[8];               /* "L2" */
+    double bytes;
+    double read_bytes_per_s;    /* of data that stays in it */
+};
+
 #define DEVICE_MAX 8            /* entries of each list */
+#define DEVICE_CACHES 4
 
 struct device {
     char name[64];
@@ -49,6 +56,12 @@ struct device {
     struct device_memory memory[DEVICE_MAX];
     struct device_link link[DEVICE_MAX];
     double idle_w, max_w;       /* power without work, and at most; 0: not said */
+
+    /* Of a measured profile: levels of cache, the nearest first, and the seconds that handing out
+     * work to all threads takes. 0: not said. */
+    int caches;
+    struct device_cache cache[DEVICE_CACHES];
+    double barrier_s;
 };
 
 /* A known device's name (device_names), or a file, plain or zstd; names go before files of the
