@@ -66,6 +66,7 @@ static void add_layer(const struct work_model *m, const struct pass *p, int i, s
     double full = n * (double)(p->to - first);
     double seen = n * (visible_sum(l, p->to) - visible_sum(l, first));
     out->flops.attention += rows * row.kv + full * row.attention + seen * row.seen;
+    out->score_flops += seen * row.seen;
     out->flops.dense += full * row.dense;
     out->flops.experts += full * row.experts;
 
@@ -155,6 +156,7 @@ void work_add(struct work *into, const struct work *w, double times) {
     into->bytes.kv_write += w->bytes.kv_write * times;
     into->attention_bytes += w->attention_bytes * times;
     into->head_bytes += w->head_bytes * times;
+    into->score_flops += w->score_flops * times;
     into->score_bytes += w->score_bytes * times;
     into->draft_flops += w->draft_flops * times;
     into->draft_bytes += w->draft_bytes * times;

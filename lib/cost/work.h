@@ -53,6 +53,7 @@ struct work {
     struct shape_flops flops;
     struct shape_bytes bytes;   /* weights once a pass, KV of every sequence */
     double attention_bytes, head_bytes;     /* what of bytes.dense those two have read */
+    double score_flops;         /* what of flops.attention are scores and values over positions */
     double score_bytes;         /* no_flash: written and read */
     double draft_flops, draft_bytes;    /* of the draft model, not in the above */
     double rows;                /* that were computed */
