@@ -1,0 +1,279 @@
+/* roof.c - the time of each operator of a pass, and what follows, see roof.h */
+#include "lib/cost/roof.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rates of one device, and how the work is shared out. */
+struct rates {
+    double many_s, few_s;       /* seconds for a FLOP: products of many rows, of one */
+    double score_s;
+    double byte_s;              /* seconds to read a byte of weights or KV */
+    double tp, ep;
+    double row_share;           /* of the rows, on the busiest group */
+};
+
+static double at_least_1(int n) {
+    return n > 1 ? n : 1;
+}
+
+int roof_devices(const struct roof_setup *r) {
+    return (int)(at_least_1(r->tensor_parallel) * at_least_1(r->expert_parallel));
+}
+
+const char *roof_bound_name(int bound) {
+    static const char *const names[] = {"compute", "memory", "link", "fixed"};
+    return names[bound];
+}
+
+/* ---- where data lies ---------------------------------------------------------------------- */
+
+/* Bytes of the routed experts of all layers. */
+static double expert_bytes(const struct work_model *m) {
+    const struct shape *s = m->shape;
+    double sum = 0;
+    for (int i = 0; i < s->layers; i++) {
+        const struct shape_layer *l = &s->layer[i];
+        double one = m->weight_bits > 0 ? 3.0 * l->d_expert * s->d_model * m->weight_bits / 8
+                                        : (double)s->expert_bytes[i];
+        sum += l->experts * one;
+    }
+    return sum;
+}
+
+static double on_one(const struct roof_setup *r, const struct work_model *m, double kv) {
+    double tp = at_least_1(r->tensor_parallel);
+    double ep = at_least_1(r->expert_parallel);
+    double experts = expert_bytes(m);
+    return (work_weight_bytes(m) - experts) / tp + (experts + kv) / (tp * ep);
+}
+
+double roof_resident(const struct roof_setup *r, const struct work_model *m, int64_t sequences,
+                     int64_t tokens) {
+    return on_one(r, m, (double)sequences * work_kv_bytes(m, tokens));
+}
+
+int roof_memory(const struct roof_setup *r, const struct work_model *m, int64_t sequences,
+                int64_t tokens) {
+    double left = roof_resident(r, m, sequences, tokens);
+    for (int i = 0; i < r->device->memories; i++) {
+        left -= r->device->memory[i].capacity_bytes;
+        if (left <= 0)
+            return i;
+    }
+    return -1;
+}
+
+int roof_fits(const struct roof_setup *r, const struct work_model *m, int64_t sequences,
+              int64_t tokens) {
+    return roof_memory(r, m, sequences, tokens) == 0;
+}
+
+/* What does not fit anywhere counts as if the last memory were larger. */
+double roof_read_s(const struct roof_setup *r, double resident) {
+    const struct device *d = r->device;
+    double covered = 0;         /* share of the data that lies in a faster place */
+    double sum = 0;
+    for (int i = 0; i < d->caches && covered < 1; i++) {
+        double share = resident > 0 ? fmin(1, d->cache[i].bytes / resident) : 1;
+        sum += fmax(share - covered, 0) / d->cache[i].read_bytes_per_s;
+        covered = fmax(share, covered);
+    }
+    double room = 0;
+    for (int i = 0; i < d->memories && covered < 1; i++) {
+        const struct device_memory *mem = &d->memory[i];
+        room += mem->capacity_bytes;
+        double share = i == d->memories - 1 || room >= resident ? 1 : room / resident;
+        double achieved = r->fit.memory > 0 ? 1 : mem->achieved;
+        sum += fmax(share - covered, 0) / (mem->read_bytes_per_s * achieved);
+        covered = fmax(share, covered);
+    }
+    return r->fit.memory > 0 ? sum / r->fit.memory : sum;
+}
+
+/* ---- rates -------------------------------------------------------------------------------- */
+
+static const struct device_compute *find_compute(const struct device *d, const char *type) {
+    for (int i = 0; i < d->computes; i++)
+        if (!type || !strcmp(d->compute[i].type, type))
+            return &d->compute[i];
+    return NULL;
+}
+
+/* Scores are products of floating-point numbers of 16 or 32 bits, whatever the weights are. */
+static const struct device_compute *find_scores(const struct device *d,
+                                                const struct device_compute *products) {
+    static const char *const wide[] = {"bf16", "f16", "tf32", "f32"};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (!strcmp(products->type, wide[i]))
+            return products;
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        const struct device_compute *c = find_compute(d, wide[i]);
+        if (c)
+            return c;
+    }
+    return products;
+}
+
+static double rate_s(const struct device_compute *c, double share) {
+    return 1 / (c->flops_per_s * (share > 0 ? share : c->achieved));
+}
+
+static int set_rates(const struct roof_setup *r, const struct work_model *m, const struct work *w,
+                     struct rates *out, struct err *err) {
+    const struct device *d = r->device;
+    const struct roof_fit *f = &r->fit;
+    const struct device_compute *c = find_compute(d, r->type);
+    if (!c)
+        return err_set(err, "%s: expected arithmetic of type %s, found none", d->name,
+                       r->type ? r->type : "any");
+    if (!d->memories)
+        return err_set(err, "%s: expected a memory, found none", d->name);
+    out->many_s = rate_s(c, f->compute);
+    out->few_s = rate_s(c, f->compute_few > 0 ? f->compute_few : f->compute);
+    out->score_s = rate_s(find_scores(d, c), f->scores);
+    out->tp = at_least_1(r->tensor_parallel);
+    out->ep = at_least_1(r->expert_parallel);
+    double passes = w->passes > 0 ? w->passes : 1;
+    double rows = fmax(w->rows / passes, 1);
+    out->row_share = fmax(1 / out->ep, 1 / rows);
+    out->byte_s = roof_read_s(r, on_one(r, m, w->bytes.kv_read / passes));
+    return 0;
+}
+
+/* ---- operators ---------------------------------------------------------------------------- */
+
+static void add_operator(struct roof *out, double compute_s, double memory_s) {
+    out->compute_s += compute_s;
+    out->memory_s += memory_s;
+    out->seconds += fmax(compute_s, memory_s);
+}
+
+/* FLOPs over weights of which one row makes one_row, and bytes to read, all on one device. */
+static void add_product(const struct rates *x, double flops, double one_row, double bytes,
+                        struct roof *out) {
+    one_row = fmin(one_row, flops);
+    add_operator(out, flops * x->many_s + one_row * fmax(x->few_s - x->many_s, 0),
+                 bytes * x->byte_s);
+}
+
+/* FLOPs that one row makes of each byte of expert weights, mean over layers. */
+static double flops_per_expert_byte(const struct work_model *m) {
+    const struct shape *s = m->shape;
+    double flops = 0;
+    for (int i = 0; i < s->layers; i++)
+        flops += 6.0 * s->layer[i].experts * s->layer[i].d_expert * s->d_model;
+    double bytes = expert_bytes(m);
+    return bytes > 0 ? flops / bytes : 0;
+}
+
+/* All but experts is read by every group, for its share of the rows. */
+static void add_operators(const struct rates *x, const struct work_model *m, const struct work *w,
+                          struct roof *out) {
+    double one = w->rows > 0 ? w->passes / w->rows : 1;     /* of a pass's rows */
+    double share = x->row_share / x->tp;
+    double all = 1 / (x->tp * x->ep);
+    double projections = w->flops.attention - w->score_flops;
+    double head_one = 2.0 * m->shape->vocab * m->shape->d_model * w->passes;
+    double dense_bytes = w->bytes.dense - w->attention_bytes - w->head_bytes;
+    double kv = w->bytes.kv_read + w->bytes.kv_write + w->score_bytes;
+    double drafts = m->draft > 0 ? m->draft : 1;
+    add_product(x, projections * share, projections * one / x->tp, w->attention_bytes / x->tp,
+                out);
+    add_operator(out, w->score_flops * share * x->score_s, kv * share * x->byte_s);
+    add_product(x, w->flops.dense * share, w->flops.dense * one / x->tp, dense_bytes / x->tp, out);
+    add_product(x, w->flops.experts * all, w->bytes.experts * flops_per_expert_byte(m) * all,
+                w->bytes.experts * all, out);
+    add_product(x, w->flops.head * share, head_one / x->tp, w->head_bytes / x->tp, out);
+    add_product(x, w->draft_flops * share, w->draft_flops / drafts * share,
+                w->draft_bytes / x->tp, out);
+}
+
+/* ---- links and fixed costs ---------------------------------------------------------------- */
+
+static int moe_layers(const struct shape *s) {
+    int n = 0;
+    for (int i = 0; i < s->layers; i++)
+        n += s->layer[i].experts > 0;
+    return n;
+}
+
+static int widest_top_k(const struct shape *s) {
+    int k = 0;
+    for (int i = 0; i < s->layers; i++)
+        if (s->layer[i].top_k > k)
+            k = s->layer[i].top_k;
+    return k;
+}
+
+/* Latency of an exchange in steps that double (as switches allow), bandwidth of a ring. */
+static int add_links(const struct roof_setup *r, const struct rates *x, const struct work_model *m,
+                     const struct work *w, struct roof *out, struct err *err) {
+    const struct device *d = r->device;
+    const struct device_link *l = NULL;
+    if (x->tp * x->ep == 1)
+        return 0;
+    for (int i = 0; i < d->links && !l; i++)
+        if (!r->link || !strcmp(d->link[i].name, r->link))
+            l = &d->link[i];
+    if (!l)
+        return err_set(err, "%s: expected a link%s%s between devices, found none", d->name,
+                       r->link ? " " : "", r->link ? r->link : "");
+    const struct shape *s = m->shape;
+    double vectors = w->rows * x->row_share * s->d_model * ROOF_VECTOR_BITS / 8;
+    if (x->tp > 1)
+        out->link_s += 2.0 * s->layers *
+                       (2 * (x->tp - 1) / x->tp * vectors / l->bytes_per_s +
+                        2 * ceil(log2(x->tp)) * l->latency_s * w->passes);
+    if (x->ep > 1)
+        out->link_s += 2.0 * moe_layers(s) *
+                       (fmin(widest_top_k(s), x->ep) * (x->ep - 1) / x->ep * vectors / x->tp /
+                            l->bytes_per_s + l->latency_s * w->passes);
+    return 0;
+}
+
+static double fixed_s(const struct roof_setup *r, const struct work_model *m,
+                      const struct work *w) {
+    const struct roof_fit *f = &r->fit;
+    double layer_s = f->layer_s > 0 ? f->layer_s : ROOF_BARRIERS * r->device->barrier_s;
+    double layers = m->shape->layers;
+    double passes = 1;
+    if (m->draft > 0 && m->draft_shape && w->draft_flops > 0) {
+        layers += (double)m->draft * m->draft_shape->layers;
+        passes += m->draft;
+    }
+    return w->passes * (passes * f->pass_s + layers * layer_s);
+}
+
+static double joules(const struct roof_setup *r, const struct roof *t, double busy_s) {
+    const struct device *d = r->device;
+    double idle = d->idle_w > 0 ? d->idle_w : ROOF_IDLE * d->max_w;
+    if (!(d->max_w > 0))
+        return NAN;
+    return roof_devices(r) * (idle * t->seconds + (d->max_w - idle) * busy_s);
+}
+
+static int largest(const struct roof *t, double busy_s) {
+    double link = t->link_s;
+    double fixed = t->fixed_s;
+    if (busy_s >= link && busy_s >= fixed)
+        return t->compute_s > t->memory_s ? ROOF_COMPUTE : ROOF_MEMORY;
+    return link >= fixed ? ROOF_LINK : ROOF_FIXED;
+}
+
+int roof_time(const struct roof_setup *r, const struct work_model *m, const struct work *w,
+              struct roof *out, struct err *err) {
+    struct rates x = {0};
+    *out = (struct roof){0};
+    if (set_rates(r, m, w, &x, err))
+        return -1;
+    add_operators(&x, m, w, out);
+    double busy_s = out->seconds;
+    if (add_links(r, &x, m, w, out, err))
+        return -1;
+    out->fixed_s = fixed_s(r, m, w);
+    out->seconds = busy_s + out->link_s + out->fixed_s;
+    out->bound = largest(out, busy_s);
+    out->joules = joules(r, out, busy_s);
+    return 0;
+}
