@@ -12,6 +12,7 @@
 #ifndef SHAPE_H
 #define SHAPE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/err.h"
@@ -100,6 +101,8 @@ void shape_free(struct shape *s);
  * current folder, so that it means the same everywhere ("./NAME" is the file). NULL on error; for
  * what is none of these, err says what would be. */
 struct shape *shape_find(const char *spec, struct err *err);
+/* The shape in a run record, which is all of text; path is for messages. */
+struct shape *shape_from_run(const char *path, const char *text, size_t len, struct err *err);
 /* Names of known models; NULL-terminated. */
 const char *const *shape_names(void);
 /* Who says what a known model's widths are: the repository of its config.json, and the paper or

@@ -57,8 +57,6 @@ int shape_weigh(struct shape *s, const struct shape_dims *d, struct err *err);
 struct shape *shape_from_numbers(const char *text, struct err *err);
 /* text is one JSON document; path is for messages. */
 struct shape *shape_from_config(const char *path, const char *text, size_t len, struct err *err);
-/* text is the first line of a run trace. */
-struct shape *shape_from_run(const char *path, const char *text, size_t len, struct err *err);
 /* A row of the table, or NULL. */
 const struct shape_dims *shape_table_find(const char *name);
 
