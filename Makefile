@@ -109,6 +109,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC $<)
 	$(Q)$(CC) $(ALL_CFLAGS) $(call isa,$<) -MMD -MP -c -o $@ $<
 
+# The assembler reads them, which -MMD does not see.
+$(BUILD)/lib/cost/book_shipped.o: $(wildcard books/*.book)
+
 # The names of the members are part of what the library depends on: a source that is gone leaves it.
 $(BUILD)/members: FORCE
 	@mkdir -p $(@D)

@@ -19,10 +19,17 @@
  *     capacity gpt-5.4 name=ptu rate=1 per=hour min=15 step=5 input_tpm=2400 output_weight=8
  *     gpu     h100-sxm provider=runpod rate=2.69
  *
- * Selectors are orthogonal: a row holds for a charge when every selector that it has equals the
- * request's; of the rows that hold, the one with most selectors counts. Two rows that hold for the
- * same charge, neither with more selectors than the other, overlap: the book is refused.
- * Factors that hold multiply, one of each set of selectors.
+ * Selectors are service, region, speed, modality, ttl, and the window of hours and days. They are
+ * orthogonal: a row holds for a charge when each selector that it has equals the request's (a
+ * request that says none is "standard", its modality "text"), the time is in [from, to) and the
+ * tier is reached. Of the price rows that hold
+ *   1. those of the model itself go before those of "*",
+ *   2. those with most selectors before others (book_selectors; validity and tier are none),
+ *   3. the tier with the highest threshold before lower ones and the row without.
+ * A marginal tier is asked so for each token. Rows that this leaves side by side for some charge
+ * overlap: the book is refused, unless a row with more selectors holds wherever they meet.
+ * Factors that hold multiply; of those with one and the same set of selectors (kind and tier are
+ * parts of it) one holds: of the model before "*", the highest threshold.
  *
  * Rules that need no row:
  *   read, write without a row cost input; reasoning costs output; nothing else falls back
@@ -56,6 +63,19 @@ enum book_of {
     BOOK_OF_TOTAL               /* prompt and output */
 };
 
+/* Limits of what a book may say, so that no bill overflows: a token costs at most $1 (with every
+ * factor of its model), a request or search $1000, an hour $1e6. Then a charge of USAGE_MOST
+ * tokens, 2^31 requests or INT64_MAX nanoseconds stays below 2^121 yocto-dollars, and 48 of them
+ * below 2^127. */
+#define BOOK_TOKEN_MOST (MONEY_USD * MONEY_YOCTO)
+#define BOOK_REQUEST_MOST (1000 * MONEY_USD * MONEY_YOCTO)
+#define BOOK_HOUR_MOST (1000000 * MONEY_USD * MONEY_YOCTO)
+#define BOOK_FACTOR_MOST (1000 * (int64_t)MONEY_FACTOR)
+
+#define BOOK_HOURS 4                    /* windows of a day */
+#define BOOK_WINDOWS 4                  /* of a plan */
+#define BOOK_PLANS 2048                 /* capacities, and gpus, of a book */
+
 /* When and for what a row holds. Words are numbers of book_word. */
 struct book_select {
     int service, region, speed, modality;       /* BOOK_ANY */
@@ -65,7 +85,7 @@ struct book_select {
     int64_t from_ns, to_ns;             /* valid [from, to) */
     uint8_t days;                       /* bit 0 Monday; 0: every day */
     int hours;                          /* windows of the day; 0: all of it */
-    struct { int from_s, to_s; } hour[4];       /* seconds of the day in zone, [from, to) */
+    struct { int from_s, to_s; } hour[BOOK_HOURS];       /* seconds of the day in zone, [from, to) */
     int zone_s;                         /* seconds east of UTC */
 };
 
@@ -91,7 +111,8 @@ struct book_row {
 };
 
 struct book_source {
-    char *name, *url, *confidence;      /* NULL: not said. confidence: listed, mirrored, derived,
+    char *name, *url, *title;           /* NULL: not said */
+    char *confidence;                   /* NULL: not said; listed, mirrored, derived,
                                          * assumed, counterfactual */
     int64_t observed_ns;
     int line;
@@ -101,8 +122,10 @@ struct book_model {
     char *name, *provider;              /* provider NULL: not said */
     int64_t default_ttl_ns;             /* of writes whose life is not said; 0: none */
     int64_t context;                    /* tokens; 0: not said */
-    double params, active;              /* 0: not said */
+    double params, active;              /* whole numbers below 2^53; 0: not said */
     char *shape;                        /* of lib/shape's known models; NULL */
+    char **alias;
+    int aliases;
     int source, line;
 };
 
@@ -114,7 +137,8 @@ struct book_plan {
     money credit;                       /* dollars of one credit; 0: credits are not used */
     int64_t overage;                    /* factor on what goes beyond; -1: it is refused */
     int windows;
-    struct { money limit; int64_t period_ns; } window[4];   /* all hold at once */
+    struct { money limit; int64_t period_ns; } window[BOOK_WINDOWS];    /* all hold at
+                                                                         * once */
     int64_t from_ns, to_ns;
     int source, line;
 };
@@ -142,6 +166,7 @@ struct book_gpu {
 
 struct book {
     char *path, *name;
+    char *title;                        /* NULL: not said */
     char sha256[65];                    /* of its text */
     int64_t observed_ns;
     int counterfactual;                 /* declared: nobody bills so */
@@ -178,13 +203,26 @@ const char *book_text(const char *name, size_t *len);
 int book_model(const struct book *b, const char *name, size_t len);
 /* Number of a selector's word; BOOK_ANY: no row has it. */
 int book_word(const struct book *b, const char *word, size_t len);
+/* Bits of the selectors that a row has. */
+enum {
+    BOOK_SERVICE = 1, BOOK_REGION = 2, BOOK_SPEED = 4, BOOK_MODALITY = 8, BOOK_TTL = 16,
+    BOOK_WINDOW = 32
+};
+unsigned book_selectors(const struct book_select *when);
 /* 1 when a row of this validity holds at this time, hours and days included; tiers not asked. */
 int book_holds(const struct book_select *when, int64_t time_ns);
 /* The next time after `time_ns` at which that may change; BOOK_NEVER. */
 int64_t book_changes(const struct book_select *when, int64_t time_ns);
 /* Indices of the rows of a model, those for all models among them, in the order of the text. */
 const int *book_rows_of(const struct book *b, int model, int *n);
-/* The row as a line of llm-book(5), without a newline; the caller frees. */
+/* Statements as lines of llm-book(5), without the last newline (a plan has a line for each of its
+ * windows); the caller frees. Dates are to the second. */
 char *book_row_text(const struct book *b, const struct book_row *row);
+char *book_head_text(const struct book *b);
+char *book_source_text(const struct book_source *s);
+char *book_model_text(const struct book *b, const struct book_model *m);
+char *book_plan_text(const struct book *b, const struct book_plan *p);
+char *book_capacity_text(const struct book *b, const struct book_capacity *c);
+char *book_gpu_text(const struct book *b, const struct book_gpu *g);
 
 #endif
