@@ -1,0 +1,23 @@
+/* llm-cost.c - from tokens to FLOPs, bytes, joules and money, explained to the last rule
+ *
+ * The first word is the job; each job is one file (see cost.h).
+ */
+#include "cmd/cost.h"
+#include "cmd/verbs.h"
+
+static const struct verb verbs[] = {
+    {0},
+};
+
+static const char usage_head[] =
+    "usage: llm-cost VERB [OPTION]... [FILE]...\n"
+    "Turns tokens into FLOPs, bytes, joules and money, and says by which rules.\n\n";
+static const char usage_tail[] =
+    "\n'llm-cost VERB --help' lists the options of a verb; llm-cost(1) explains them, and\n"
+    "llm-book(5) the price books.\n";
+
+int main(int argc, char **argv) {
+    const struct verbs all = {.program = "llm-cost", .head = usage_head, .tail = usage_tail,
+                              .verb = verbs};
+    return verbs_main(&all, argc, argv);
+}
