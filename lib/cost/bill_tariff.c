@@ -12,7 +12,7 @@
 #include "lib/base/mem.h"
 
 #define BUCKETS 1024
-#define TARIFFS 4096            /* beyond, all are forgotten: a trace may hold any number of names */
+#define TARIFFS 4096            /* beyond, all are forgotten: a trace may hold any names */
 
 /* ---- texts -------------------------------------------------------------------------------- */
 

@@ -222,6 +222,8 @@ def rate_of(row, kind, model):
 
 def charge(model, rows, u, a):
     prices, factors, counts = candidates(model, rows, u, a)
+    if not prices and a[0] == "request":
+        return Fraction(0)      # every record is one, and few books charge for it
     if not prices:
         raise Unpriced
     every = [r for of in prices.values() for r in of] + factors
@@ -377,7 +379,8 @@ def random_usage(rnd, models):
     for kind in KINDS:
         for _ in range(2):
             if rnd.random() < (0.45 if kind in TOKENS else 0.08):
-                modality = rnd.choice(MODALITIES) if kind in TOKENS and rnd.random() < 0.1 else "text"
+                other = kind in TOKENS and rnd.random() < 0.1
+                modality = rnd.choice(MODALITIES) if other else "text"
                 ttl = rnd.choice([0, 300, 3600]) if kind == "write" else 0
                 amounts[kind, modality, ttl] = random_quantity(rnd, kind)
     day = date_s("2026-01-15") + rnd.randint(0, 300) * 86400
