@@ -133,6 +133,8 @@ static int charge_amount(struct biller *p, struct bill_tariff *t, const struct u
     struct bill_slot *s = bill_slot_of(p, t, a);
     struct bill_numbers numbers;
     const struct bill_numbers *n = NULL;
+    if (s->why && a->kind == USAGE_REQUEST)     /* of every record, and few books charge it */
+        return 0;
     if (s->why)
         return unpriced_amount(p, a, s->why, out), -1;
     if (s->tiered) {

@@ -17,6 +17,7 @@
  *             life other than the model's default, must be mentioned by the row itself or by a
  *             factor that holds; if there are none, the amount is unpriced. A life that is not said
  *             is the default; with neither, only rows without ttl hold
+ *             A request as such costs nothing where no row holds for requests
  *   fallback  behind the rows of the kind stand those of the kind that it falls back to: read and
  *             write to input, reasoning to output. Writes fall back only where the model has no row
  *             for writes at that time, whatever the life
