@@ -6,6 +6,7 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
+    {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
     {0},
 };
 

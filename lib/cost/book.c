@@ -55,15 +55,25 @@ static int read_lines(struct book_reader *r, const char *text, size_t len) {
     return 0;
 }
 
-/* Rows for all models that want to know what each model activates. */
+static int needs_active(struct err *err, const struct book *b, const struct book_row *r, int m) {
+    if (b->model[m].active)
+        return 0;
+    return err_set(err, "%s:%d: expected models with active=PARAMETERS, found %s of line %d "
+                   "without", b->path, r->line, b->model[m].name, b->model[m].line);
+}
+
+/* What a model activates must be said where it is paid for: it is not nothing. */
 static int check_active(const struct book *b, struct err *err) {
     for (int i = 0; i < b->rows; i++) {
         const struct book_row *r = &b->row[i];
-        if (r->per != BOOK_PER_ACTIVE || r->factor || r->model < 0)
+        if (r->per != BOOK_PER_ACTIVE || r->factor)
             continue;
-        if (!b->model[r->model].active)
-            return err_set(err, "%s:%d: expected a model with active=PARAMETERS, found %s without",
-                           b->path, r->line, b->model[r->model].name);
+        for (int m = r->model < 0 ? 0 : r->model; m < b->models; m++) {
+            if (needs_active(err, b, r, m))
+                return -1;
+            if (r->model >= 0)
+                break;
+        }
     }
     return 0;
 }

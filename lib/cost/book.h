@@ -44,6 +44,7 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
+#include "lib/base/mem.h"
 #include "lib/cost/money.h"
 #include "lib/cost/usage.h"
 
@@ -224,5 +225,8 @@ char *book_model_text(const struct book *b, const struct book_model *m);
 char *book_plan_text(const struct book *b, const struct book_plan *p);
 char *book_capacity_text(const struct book *b, const struct book_capacity *c);
 char *book_gpu_text(const struct book *b, const struct book_gpu *g);
+/* The book as text that reads back as it is; with a time other than USAGE_NO_TIME as of then: what
+ * is valid, without its validity. Adds to out. */
+void book_write(const struct book *b, int64_t at_ns, struct buf *out);
 
 #endif

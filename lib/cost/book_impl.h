@@ -9,6 +9,7 @@
  *   book_index.c    names to numbers; the rows of a model
  *   book_time.c     when a row holds
  *   book_format.c   statements as text
+ *   book_write.c    the whole book as text, as of a day too
  *   book_shipped.c  the books that are part of the programs
  */
 #ifndef BOOK_IMPL_H

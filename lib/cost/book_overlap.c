@@ -7,6 +7,7 @@
 #include "lib/cost/book_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 
@@ -21,16 +22,30 @@ struct group {
     const struct book *b;
     const struct item *item;
     int n;
+    unsigned mentioned;         /* BOOK_MODALITY, BOOK_TTL: factors of the model have it, so that
+                                 * price rows without it hold for all */
 };
 
 /* ---- two rows -------------------------------------------------------------------------------- */
 
+/* A row without modality is one of text, a row without ttl one of the model's default. */
+static int apart(const struct group *g, const struct item *with, const struct item *without) {
+    const struct book *b = g->b;
+    unsigned only = with->mask & ~without->mask & ~g->mentioned;
+    const struct book_row *r = with->row;
+    if (r->factor)
+        return 0;
+    if (only & BOOK_MODALITY && strcmp(b->word[r->when.modality], "text"))
+        return 1;
+    return only & BOOK_TTL && (r->model < 0 || r->when.ttl_ns != b->model[r->model].default_ttl_ns);
+}
+
 /* A charge and a time can meet both, tiers not asked. */
-static int meet(const struct item *a, const struct item *b) {
+static int meet(const struct group *g, const struct item *a, const struct item *b) {
     const struct book_select *x = &a->row->when;
     const struct book_select *y = &b->row->when;
     unsigned both = a->mask & b->mask;
-    if (x->from_ns >= y->to_ns || y->from_ns >= x->to_ns)
+    if (x->from_ns >= y->to_ns || y->from_ns >= x->to_ns || apart(g, a, b) || apart(g, b, a))
         return 0;
     if ((both & BOOK_SERVICE && x->service != y->service) ||
         (both & BOOK_REGION && x->region != y->region) ||
@@ -51,13 +66,14 @@ static int same_window(const struct book_select *x, const struct book_select *y)
 }
 
 /* c holds wherever a and b do, but for its validity. */
-static int within(const struct item *c, const struct item *a, const struct item *b) {
+static int within(const struct group *g, const struct item *c, const struct item *a,
+                  const struct item *b) {
     const struct book_select *w = &c->row->when;
     const struct book_select *x = &a->row->when;
     const struct book_select *y = &b->row->when;
     if (w->above >= 0 || c->count <= a->count || c->mask & ~(a->mask | b->mask))
         return 0;
-    if (!meet(c, a) || !meet(c, b))
+    if (!meet(g, c, a) || !meet(g, c, b))
         return 0;
     return !(c->mask & BOOK_WINDOW) || (a->mask & BOOK_WINDOW && same_window(w, x)) ||
            (b->mask & BOOK_WINDOW && same_window(w, y));
@@ -71,7 +87,7 @@ static int is_covered(const struct group *g, const struct item *a, const struct 
     int64_t end = x->to_ns < y->to_ns ? x->to_ns : y->to_ns;
     for (int i = 0; i < g->n && at < end; i++) {        /* in the order in which they begin */
         const struct book_select *w = &g->item[i].row->when;
-        if (w->from_ns <= at && w->to_ns > at && within(&g->item[i], a, b))
+        if (w->from_ns <= at && w->to_ns > at && within(g, &g->item[i], a, b))
             at = w->to_ns;
     }
     return at >= end;
@@ -81,8 +97,8 @@ static int is_covered(const struct group *g, const struct item *a, const struct 
  * prices the larger set counts. The same set: the tier decides. */
 static int overlap(const struct group *g, const struct item *a, const struct item *b) {
     if (a->mask == b->mask)
-        return a->row->when.above == b->row->when.above && meet(a, b);
-    return !a->row->factor && a->count == b->count && meet(a, b) && !is_covered(g, a, b);
+        return a->row->when.above == b->row->when.above && meet(g, a, b);
+    return !a->row->factor && a->count == b->count && meet(g, a, b) && !is_covered(g, a, b);
 }
 
 /* ---- a group --------------------------------------------------------------------------------- */
@@ -189,10 +205,20 @@ static int check_rates(const struct book *b, const double *reach, struct err *er
 
 /* ---- all rows -------------------------------------------------------------------------------- */
 
-static int check_groups(const struct book *b, const struct item *item, double *reach,
-                        struct err *err) {
+/* Of each model, what its factors mention; [0] is of "*". */
+static unsigned char *mentions_of(const struct book *b) {
+    unsigned char *m = mem_alloc((size_t)b->models + 1);
+    for (int i = 0; i < b->rows; i++)
+        if (b->row[i].factor)
+            m[b->row[i].model + 1] |= (unsigned char)book_selectors(&b->row[i].when);
+    return m;
+}
+
+static int check_groups(const struct book *b, const struct item *item, const unsigned char *m,
+                        double *reach, struct err *err) {
     for (int i = 0; i < b->rows;) {
         struct group g = {.b = b, .item = &item[i]};
+        g.mentioned = m[0] | m[g.item->row->model + 1];
         while (i < b->rows && same_group(item[i].row, g.item->row)) {
             g.n++;
             i++;
@@ -215,9 +241,11 @@ int book_check_rows(struct book *b, struct err *err) {
     for (int i = 0; i <= b->models; i++)
         reach[i] = 1;
     qsort(item, (size_t)b->rows, sizeof *item, by_group);
-    int rc = check_groups(b, item, reach, err);
+    unsigned char *mentioned = mentions_of(b);
+    int rc = check_groups(b, item, mentioned, reach, err);
     if (!rc)
         rc = check_rates(b, reach, err);
+    free(mentioned);
     free(item);
     free(reach);
     return rc;

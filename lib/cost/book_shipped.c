@@ -21,11 +21,13 @@
 #define ROW(id, file) {file, book_shipped_##id, book_shipped_##id##_end}
 
 SHIPPED(starter, "starter");
+SHIPPED(active, "active");
+SHIPPED(reasoning_unit, "reasoning-unit");
 
 static const struct {
     const char *name, *text, *end;
 } books[] = {
-    ROW(starter, "starter"),
+    ROW(starter, "starter"), ROW(active, "active"), ROW(reasoning_unit, "reasoning-unit"),
 };
 enum { BOOKS = sizeof books / sizeof *books };
 
