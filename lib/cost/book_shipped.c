@@ -23,11 +23,16 @@
 SHIPPED(starter, "starter");
 SHIPPED(active, "active");
 SHIPPED(reasoning_unit, "reasoning-unit");
+SHIPPED(as_litellm, "as-litellm");
+SHIPPED(as_ccusage, "as-ccusage");
+SHIPPED(as_models_dev, "as-models-dev");
 
 static const struct {
     const char *name, *text, *end;
 } books[] = {
     ROW(starter, "starter"), ROW(active, "active"), ROW(reasoning_unit, "reasoning-unit"),
+    ROW(as_litellm, "as-litellm"), ROW(as_ccusage, "as-ccusage"),
+    ROW(as_models_dev, "as-models-dev"),
 };
 enum { BOOKS = sizeof books / sizeof *books };
 
