@@ -160,9 +160,16 @@ int book_leftover(struct book_reader *r, const char *keys) {
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
+/* What date_text writes so that it reads back: whole seconds of the years that it knows. */
+static int parse_date(const char *s, int64_t *out) {
+    const int64_t first = -8520336000 * SECOND;         /* 1700-01-01 */
+    const int64_t end = 9183110400 * SECOND;            /* 2261-01-01 */
+    return date_parse(s, strlen(s), out) || *out % SECOND || *out < first || *out >= end ? -1 : 0;
+}
+
 int book_take_date(struct book_reader *r, const char *key, int64_t *out) {
     const char *s = book_take(r, key);
-    if (s && date_parse(s, strlen(s), out))
+    if (s && parse_date(s, out))
         return book_bad(r, "%s: expected a date as in 2026-03-13 or 2026-08-16T16:00Z, found "
                            "'%.40s'", key, s);
     return 0;

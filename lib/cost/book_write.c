@@ -22,10 +22,17 @@ static void flatten(int64_t at_ns, int64_t *from_ns, int64_t *to_ns) {
     *to_ns = BOOK_NEVER;
 }
 
-static void write_row(const struct book *b, int i, int64_t at_ns, struct buf *out) {
+/* An empty line before the first of several. */
+static void begin(struct buf *out, int *n) {
+    if (!(*n)++)
+        buf_addc(out, '\n');
+}
+
+static void write_row(const struct book *b, int i, int64_t at_ns, int *n, struct buf *out) {
     struct book_row r = b->row[i];
     if (!is_valid(r.when.from_ns, r.when.to_ns, at_ns))
         return;
+    begin(out, n);
     flatten(at_ns, &r.when.from_ns, &r.when.to_ns);
     add_line(out, book_row_text(b, &r));
 }
@@ -33,33 +40,30 @@ static void write_row(const struct book *b, int i, int64_t at_ns, struct buf *ou
 static void write_models(const struct book *b, int64_t at_ns, struct buf *out) {
     for (int m = 0; m < b->models; m++) {
         int n;
+        int written = 1;
         const int *row = book_rows_of(b, m, &n);
         buf_addc(out, '\n');
         add_line(out, book_model_text(b, &b->model[m]));
         for (int i = 0; i < n; i++)
             if (b->row[row[i]].model == m)
-                write_row(b, row[i], at_ns, out);
+                write_row(b, row[i], at_ns, &written, out);
     }
 }
 
 static void write_stars(const struct book *b, int64_t at_ns, struct buf *out) {
     int n = 0;
-    for (int i = 0; i < b->rows; i++) {
-        if (b->row[i].model >= 0)
-            continue;
-        if (!n++)
-            buf_addc(out, '\n');
-        write_row(b, i, at_ns, out);
-    }
+    for (int i = 0; i < b->rows; i++)
+        if (b->row[i].model < 0)
+            write_row(b, i, at_ns, &n, out);
 }
 
 static void write_plans(const struct book *b, int64_t at_ns, struct buf *out) {
-    if (b->plans || b->capacities || b->gpus)
-        buf_addc(out, '\n');
+    int n = 0;
     for (int i = 0; i < b->plans; i++) {
         struct book_plan p = b->plan[i];
         if (!is_valid(p.from_ns, p.to_ns, at_ns))
             continue;
+        begin(out, &n);
         flatten(at_ns, &p.from_ns, &p.to_ns);
         add_line(out, book_plan_text(b, &p));
     }
@@ -67,6 +71,7 @@ static void write_plans(const struct book *b, int64_t at_ns, struct buf *out) {
         struct book_capacity c = b->capacity[i];
         if (!is_valid(c.from_ns, c.to_ns, at_ns))
             continue;
+        begin(out, &n);
         flatten(at_ns, &c.from_ns, &c.to_ns);
         add_line(out, book_capacity_text(b, &c));
     }
@@ -74,6 +79,7 @@ static void write_plans(const struct book *b, int64_t at_ns, struct buf *out) {
         struct book_gpu g = b->gpu[i];
         if (!is_valid(g.from_ns, g.to_ns, at_ns))
             continue;
+        begin(out, &n);
         flatten(at_ns, &g.from_ns, &g.to_ns);
         add_line(out, book_gpu_text(b, &g));
     }
