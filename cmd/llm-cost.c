@@ -7,6 +7,7 @@
 
 static const struct verb verbs[] = {
     {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
+    {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {0},
 };
 

@@ -229,6 +229,31 @@ static void experts_drawn(void) {
     shape_free(s);
 }
 
+/* Llama-3-8B: 7.505e9 parameters in matrices, 32 layers, 32 heads of 128. Mistral's window of 4096
+ * positions costs less than its matrices, however long the context. */
+static void crossover(void) {
+    struct shape *s = find("llama-3-8b");
+    struct work_model m = {.shape = s, .batch = 7};
+    CHECK_INT(work_crossover(&m), (2 * 7504658432 + 32 * 2 * 32 * 256 - 1) / (32 * 2 * 32 * 256) - 1);
+    CHECK_NEAR(work_seen_flops(&m, 999), 32.0 * 2 * 32 * 256 * 1000, 0);
+    shape_free(s);
+    m.shape = s = find("mistral-7b-v0.1");
+    CHECK_INT(work_crossover(&m), -1);
+    CHECK_NEAR(work_seen_flops(&m, 100000), work_seen_flops(&m, 4095), 0);
+    shape_free(s);
+    for (int i = 0; i < NAMES; i++) {
+        struct work w;
+        m = (struct work_model){.shape = s = find(names[i])};
+        for (int64_t c = work_crossover(&m); c > 0; c = 0) {
+            work_decode(&m, c, &w);
+            CHECK(2 * work_seen_flops(&m, c) >= work_flops(&w));
+            work_decode(&m, c - 1, &w);
+            CHECK(2 * work_seen_flops(&m, c - 1) < work_flops(&w));
+        }
+        shape_free(s);
+    }
+}
+
 /* Leviathan et al., table 1 of expected tokens: a = .8, g = 4 give 3.36; all taken give g + 1. */
 static void speculation(void) {
     struct shape *s = find("llama-3.1-70b");
@@ -404,6 +429,7 @@ int main(void) {
     RUN(long_output);
     RUN(experts);
     RUN(experts_drawn);
+    RUN(crossover);
     RUN(speculation);
     RUN(without);
     RUN(memory);
