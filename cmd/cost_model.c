@@ -235,14 +235,10 @@ static void put_row(struct fields *f, const struct work_model *m, int64_t contex
     struct mixture x = read_mixture(m);
     double embed = (double)s->vocab * s->d_model;
     double active = (double)s->params_active;
-    double seen = (double)m->batch;
     double prefill_flops = work_flops(&prefill);
     int64_t crossover = work_crossover(m);
     double bits = m->weight_bits > 0 ? m->weight_bits
                                      : 8 * (double)s->weight_bytes / (double)s->params;
-    double positions = 0;
-    for (int i = 0; i <= m->draft; i++)
-        positions += work_seen_flops(m, context + i);
     const struct value v[] = {
         {.text = s->name}, {.text = s->arch}, {.text = s->quant},
         {.text = source}, {.text = source ? date : NULL},
@@ -254,7 +250,7 @@ static void put_row(struct fields *f, const struct work_model *m, int64_t contex
         {.number = active + (s->tied ? 0 : embed)}, {.number = active - embed},
         {.number = s->tied ? embed : 2 * embed}, {.number = active + x.params},
         {.number = work_flops(&step) / step.tokens}, {.number = 2 * active},
-        {.number = seen * positions / work_flops(&step)},
+        {.number = step.score_flops / work_flops(&step)},
         {.number = crossover < 0 ? NAN : (double)crossover},
         {.number = prefill_flops}, {.number = prefill_flops / prefill.tokens},
         {.number = work_flops(&whole) - whole.flops.head},

@@ -201,27 +201,18 @@ double work_experts(const struct work_model *m, int layer, double tokens) {
     return all - (all - touched) * pow(1 - l->top_k / all, tokens);
 }
 
-double work_seen_flops(const struct work_model *m, int64_t context) {
-    double sum = 0;
-    for (int i = 0; i < m->shape->layers; i++) {
-        const struct shape_layer *l = &m->shape->layer[i];
-        sum += visible(l, context) * read_layer(m, m->shape, i).seen;
-    }
-    return sum;
-}
-
 int64_t work_crossover(const struct work_model *m) {
     struct work_model plain = {.shape = m->shape, .dense_experts = m->dense_experts};
     struct work row;
     int64_t low = 0;
     int64_t high = (int64_t)1 << 50;        /* positions count exactly, as doubles */
-    work_decode(&plain, 0, &row);
-    double rest = work_flops(&row) - work_seen_flops(&plain, 0);
-    if (work_seen_flops(&plain, high) < rest)
+    work_decode(&plain, high, &row);
+    if (2 * row.score_flops < work_flops(&row))
         return -1;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (work_seen_flops(&plain, middle) < rest)
+        work_decode(&plain, middle, &row);
+        if (2 * row.score_flops < work_flops(&row))
             low = middle + 1;
         else
             high = middle;

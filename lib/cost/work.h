@@ -83,12 +83,13 @@ double work_bytes(const struct work *w);
  * they were measured; beyond what was measured, further tokens choose independently. All of them
  * with dense_experts, 0 in a layer without. */
 double work_experts(const struct work_model *m, int layer, double tokens);
-/* FLOPs of a row behind `context` others that grow with its position: scores and values. */
-double work_seen_flops(const struct work_model *m, int64_t context);
-/* The least context at which those are no less than all other FLOPs of a decode step's row, the
- * head among them: beyond it a token costs more than twice what its matrices do. -1: never, since
+/* The least context at which scores and values take no fewer FLOPs of a decode step's row than all
+ * else, the head included: from there a token costs twice what its matrices do. -1: never, since
  * every layer has a window. */
 int64_t work_crossover(const struct work_model *m);
+/* FLOPs that one more token of the prompt adds to work_request's, prefill and decode: the exact
+ * difference, which that of two large sums is not. */
+double work_next_flops(const struct work_model *m, int64_t prompt, int64_t output);
 /* Tokens expected out of a speculative step, (1 - a^(g+1)) / (1 - a) (Leviathan et al., arXiv
  * 2211.17192); 1 without. */
 double work_step_tokens(const struct work_model *m);

@@ -92,3 +92,19 @@ void work_request(const struct work_model *m, int64_t cached, int64_t prompt, in
     add_steps(m, prompt, prompt + output - 2, &sum);
     work_add(decode, &sum, 1 / (work_step_tokens(m) * batch));
 }
+
+/* Of the prefill, what two rows at its end take beyond the first of them; of the decode steps, all
+ * one token further on, the one that comes less the one that goes. */
+double work_next_flops(const struct work_model *m, int64_t prompt, int64_t output) {
+    double batch = m->batch ? (double)m->batch : 1;
+    struct work before;
+    struct work after;
+    work_prefill(m, prompt - 1, prompt, &before);
+    work_prefill(m, prompt - 1, prompt + 1, &after);
+    double sum = work_flops(&after) - work_flops(&before);
+    if (output < 2)
+        return sum;
+    work_decode(m, prompt, &before);
+    work_decode(m, prompt + output - 1, &after);
+    return sum + (work_flops(&after) - work_flops(&before)) / (work_step_tokens(m) * batch);
+}
