@@ -37,7 +37,8 @@ void fields_open_to(struct fields *f, FILE *out, enum table_format format,
     f->wide = verbose || !f->people;
     for (int i = 0; i < n; i++)
         if (shown(f, i))
-            f->column[columns++] = (struct column){field[i].name, field[i].decimals};
+            f->column[columns++] = (struct column){
+                field[i].name, field[i].decimals == FIELD_WHOLE ? 0 : field[i].decimals};
     f->table = table_new(out, f->column, columns, format);
 }
 
