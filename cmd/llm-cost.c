@@ -8,6 +8,7 @@
 static const struct verb verbs[] = {
     {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
     {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
+    {"explain", cost_explain, "what one request costs, and every rule that fired"},
     {0},
 };
 

@@ -414,6 +414,61 @@ static void bad_days(void) {
     book_free(b);
 }
 
+/* ---- words -------------------------------------------------------------------------------- */
+
+/* The rules of an explanation, a letter each. */
+static const char *told(const struct book *b, const struct usage *u, struct bill_steps *steps) {
+    static char out[200];
+    struct biller *p = biller_new(b, &plain);
+    size_t n = 0;
+    bill_explain(p, u, &bill, steps);
+    for (int i = 0; i < steps->n && n + 1 < sizeof out; i++)
+        out[n++] = steps->step[i].rule[0];
+    out[n] = '\0';
+    biller_free(p);
+    return out;
+}
+
+static void explained(void) {
+    struct book *b = parse(SONNET_TIERS("class", "marginal"));
+    struct usage u = used("claude-sonnet-4-5", 250000, 0, 2000);
+    struct bill_steps steps = {0};
+    /* model, time; row and charge below, tier, row and charge above; output's tier is passed */
+    CHECK_STR(told(b, &u, &steps), "mtrctrcprcrt");
+    CHECK_STR(steps.step[4].text, "tokens 200001 to 250000 of the class, > 200000: reached");
+    CHECK_STR(steps.step[6].text, "50000 input tokens x $6 a million tokens = $0.3");
+    CHECK_STR(steps.step[7].text, "tokens 1 to 2000 of the class, > 200000: not reached");
+    CHECK_INT(steps.step[4].line, 8);
+    money_rate sum = 0;
+    for (int i = 0; i < steps.n; i++)
+        sum += steps.step[i].charge;
+    CHECK(sum == bill.yocto);
+    bill_steps_free(&steps);
+    with(&u, USAGE_SEARCH, USAGE_TEXT, 0, 1);
+    CHECK_STR(told(b, &u, &steps), "mtrctrcprcu");
+    bill_steps_free(&steps);
+    u.model = words("claude-sonnet-5-4");
+    CHECK_STR(told(b, &u, &steps), "u");
+    bill_steps_free(&steps);
+    CHECK(!steps.step && !steps.n);
+    book_free(b);
+}
+
+static void near_names(void) {
+    struct book *b = parse("book t\nmodel gpt-5.4 alias=codex\nmodel gpt-5\nmodel claude-opus\n");
+    int model[3];
+    CHECK_INT(bill_near(b, "gpt-5.5", 7, model, 3), 2);
+    CHECK_INT(model[0], 0);
+    CHECK_INT(model[1], 1);
+    CHECK_INT(bill_near(b, "x/GPT5", 6, model, 1), 1);
+    CHECK_INT(model[0], 1);
+    CHECK_INT(bill_near(b, "codec", 5, model, 3), 1);
+    CHECK_INT(model[0], 0);
+    CHECK_INT(bill_near(b, "zzzzzzzzzz", 10, model, 3), 0);
+    CHECK_INT(bill_near(b, "", 0, model, 3), 0);
+    book_free(b);
+}
+
 /* ---- the reference ------------------------------------------------------------------------ */
 
 /* Text of a member, NULL where it is null. */
@@ -636,6 +691,8 @@ int main(void) {
     RUN(options);
     RUN(other_tiers);
     RUN(bad_days);
+    RUN(explained);
+    RUN(near_names);
     RUN(reference);
     RUN(token_by_token);
     return check_done();

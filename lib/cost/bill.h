@@ -106,23 +106,30 @@ int bill_price(struct biller *p, const struct usage *u, int lines, struct bill *
 
 /* One step of an explanation, in the order in which they were taken. */
 struct bill_step {
-    const char *rule;           /* "model", "time", "row", "tier", "factor", "charge", ... */
-    int row;                    /* index into book->row, -1: none */
+    /* "model", "time", "service", "region", "speed", of each amount "passed" (a row that does not
+     * count, and why), "fallback", "row", "tier", "factor", "charge"; "rounding", "total"; "free" a
+     * request that no row charges; "unpriced" the last */
+    const char *rule;
     int line;                   /* of the book; 0: a rule that needs no row */
+    int row;                    /* index into book->row, -1: none */
     char *text;                 /* words */
-    int64_t quantity;           /* of a charge, else -1 */
-    money_rate rate;            /* of a charge: as in bill_line */
-    money_rate charge;          /* yocto-dollars of a charge */
+    struct usage_amount amount; /* of a charge: what is charged */
+    money_rate rate;            /* of a row, a factor and a charge: after it, of the row's unit */
+    money_rate charge;          /* of a charge: yocto-dollars */
     money usd;                  /* of the total */
 };
-struct bill_steps {
+struct bill_steps {             /* {0} is empty */
     struct bill_step *step;
     int n;
 };
-/* As bill_price with lines, and every rule that fired: how the model was found, the time, the
- * tier, each row with its text, each factor, each fallback, what was passed over, the rounding. */
+/* As bill_price with lines, and every rule that fired. A tier is said with its comparison. Steps
+ * are added; the caller frees them. */
 int bill_explain(struct biller *p, const struct usage *u, struct bill *out,
                  struct bill_steps *steps);
 void bill_steps_free(struct bill_steps *steps); /* becomes {0} */
+
+/* The models with the names nearest to one that the book lacks, the nearest first: indices into
+ * book->model, how many. */
+int bill_near(const struct book *b, const char *name, size_t len, int *model, int most);
 
 #endif

@@ -4,7 +4,9 @@
  *   bill_tariff.c   what holds for a model, service, region, speed at a time, kept
  *   bill_slot.c     the rows and factors of a kind, modality and life, the best first
  *   bill_tier.c     the numbers of tokens, thresholds, and where an amount is split
- *   bill_explain.c  the same in words
+ *   bill_explain.c  the same, step by step
+ *   bill_words.c    what the steps say
+ *   bill_near.c     names that may have been meant
  */
 #ifndef BILL_IMPL_H
 #define BILL_IMPL_H
@@ -124,5 +126,21 @@ int64_t bill_turn(const struct biller *p, const struct book_row *r, const struct
 /* What the token behind `offset` costs: an index into s->choice. n NULL: nothing is tiered. */
 int bill_choose(struct biller *p, const struct bill_tariff *t, struct bill_slot *s,
                 const struct bill_numbers *n, int64_t offset);
+
+/* ---- bill_words.c ------------------------------------------------------------------------- */
+
+/* Each returns a text that the caller frees. */
+char *bill_words_model(const struct book *b, int model, struct reqs_text name);
+char *bill_words_time(const struct biller *p, const struct usage *u, int64_t at_ns);
+/* "prompt 250000 > 200000"; of a marginal tier the numbers of tokens [from, to) of the amount. */
+char *bill_words_tier(const struct biller *p, const struct book_row *r,
+                      const struct bill_numbers *n, int64_t from, int64_t to);
+/* Why a row does not count for an amount; `best` is the row that does, or -1. */
+char *bill_words_passed(const struct biller *p, const struct bill_tariff *t,
+                        const struct usage *u, int i, int row, int best);
+/* "read at $0.3 a million tokens" */
+char *bill_words_row(const struct book_row *r);
+/* "200000 read tokens x $0.3 a million tokens = $0.06" */
+char *bill_words_charge(const struct book_row *r, const struct bill_line *l);
 
 #endif
