@@ -9,6 +9,7 @@ static const struct verb verbs[] = {
     {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
     {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {"explain", cost_explain, "what one request costs, and every rule that fired"},
+    {"bound", cost_bound, "the least and the most that books and tiers make of the same usage"},
     {0},
 };
 
