@@ -107,8 +107,8 @@ int bill_price(struct biller *p, const struct usage *u, int lines, struct bill *
 /* One step of an explanation, in the order in which they were taken. */
 struct bill_step {
     /* "model", "time", "service", "region", "speed", of each amount "passed" (a row that does not
-     * count, and why), "fallback", "row", "tier", "factor", "charge"; "rounding", "total"; "free" a
-     * request that no row charges; "unpriced" the last */
+     * count, and why), "fallback", "row", "tier", "factor", "charge"; "free" a request that no row
+     * charges; "more" charges than a bill has lines; "rounding", "total", or "unpriced" */
     const char *rule;
     int line;                   /* of the book; 0: a rule that needs no row */
     int row;                    /* index into book->row, -1: none */

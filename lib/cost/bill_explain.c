@@ -159,7 +159,7 @@ static int tell_amount(struct story *s, int i) {
         tell_line(s, i, &s->bill->line[k], from);
         from += s->bill->line[k].amount.quantity;
     }
-    if (from)
+    if (from || s->bill->cut)
         return 0;
     if (a->kind != USAGE_REQUEST)
         return -1;
@@ -172,6 +172,8 @@ static int tell_amount(struct story *s, int i) {
 static void tell_sum(struct story *s) {
     char exact[MONEY_TEXT];
     char rounded[MONEY_TEXT];
+    if (s->bill->cut)
+        add(s, "more", -1, mem_printf("%d more charges, which the sum has", s->bill->cut));
     money_rate_text(s->bill->yocto, 1, exact);
     money_text(s->bill->usd, rounded);
     if (s->bill->yocto % MONEY_YOCTO)
