@@ -77,13 +77,30 @@ int money_parse_factor(const char *s, size_t len, int64_t *out) {
     return 0;
 }
 
+/* Digits from the lowest on, at least `least` of them: how many. Divisions of 128 bits are slow:
+ * there are at most two. */
+static int digits_of(unsigned_wide u, int least, char digit[MONEY_TEXT]) {
+    const uint64_t chunk = 1000000000000000000u;        /* 18 digits */
+    int n = 0;
+    while (u >> 64) {
+        uint64_t low = (uint64_t)(u % chunk);
+        u /= chunk;
+        for (int i = 0; i < 18; i++, low /= 10)
+            digit[n++] = (char)('0' + low % 10);
+    }
+    for (uint64_t rest = (uint64_t)u; rest; rest /= 10)
+        digit[n++] = (char)('0' + rest % 10);
+    while (n < least)
+        digit[n++] = '0';
+    return n;
+}
+
 static char *text(money v, int decimals, char out[MONEY_TEXT]) {
     char digit[MONEY_TEXT];
-    unsigned_wide u = v < 0 ? -(unsigned_wide)v : (unsigned_wide)v;
-    int n = 0;
     char *p = out;
-    for (; u || n <= decimals; u /= 10)
-        digit[n++] = (char)('0' + (int)(u % 10));
+    if (!v)
+        return memcpy(out, "0", 2);
+    int n = digits_of(v < 0 ? -(unsigned_wide)v : (unsigned_wide)v, decimals + 1, digit);
     int last = 0;               /* the last decimal that is not zero */
     while (last < decimals && digit[last] == '0')
         last++;
