@@ -25,6 +25,7 @@ struct table {
     int at;                     /* column of the next cell */
     enum kind *kind;            /* [n] of the first row's cells: Markdown, SQL */
     int rows;                   /* 1: there was one */
+    int hold;                   /* 1: rows are not flushed */
     struct cell *cells;         /* aligned: all rows; else unused */
     size_t n_cells, cap;
     struct buf line;            /* others: the row being made */
@@ -62,6 +63,10 @@ void table_set_name(struct table *t, const char *name) {
     for (char *c = t->name; *c; c++)
         if (!(*c >= '0' && *c <= '9') && !((*c | 32) >= 'a' && (*c | 32) <= 'z'))
             *c = '_';
+}
+
+void table_hold(struct table *t, int hold) {
+    t->hold = hold;
 }
 
 /* ---- words in each format ------------------------------------------------------------------ */
@@ -179,7 +184,8 @@ static void end_row(struct table *t) {
         put_header(t);
     t->rows = 1;
     fwrite(t->line.data, 1, t->line.len, t->out);
-    fflush(t->out);
+    if (!t->hold)
+        fflush(t->out);
     t->line.len = 0;
 }
 
@@ -225,12 +231,18 @@ static const char *json_key(struct table *t) {
 }
 
 void table_int(struct table *t, int64_t v) {
-    char text[32];
     if (t->format == TABLE_JSON) {
         jsonw_int(&t->line, json_key(t), v);
         end_cell(t);
         return;
     }
+    if (t->format == TABLE_TABS) {          /* the usual one in pipes, of very many rows perhaps */
+        begin_cell(t);
+        buf_int(&t->line, v);
+        end_cell(t);
+        return;
+    }
+    char text[32];
     snprintf(text, sizeof(text), "%lld", (long long)v);
     add_cell(t, text, KIND_INT);
 }
@@ -257,6 +269,16 @@ void table_float(struct table *t, double v) {
     add_cell(t, none ? NULL : text, KIND_FLOAT);
 }
 
+static int is_control(char c) {
+    return (unsigned char)c < ' ' || c == 127;
+}
+
+static int has_control(const char *s) {
+    while (*s && !is_control(*s))
+        s++;
+    return *s != '\0';
+}
+
 /* Words in a table must not hold the table's own separators. */
 void table_str(struct table *t, const char *s) {
     if (t->format == TABLE_JSON) {
@@ -264,13 +286,13 @@ void table_str(struct table *t, const char *s) {
         end_cell(t);
         return;
     }
-    char *text = s ? mem_strdup(s) : NULL;
-    for (char *c = text; c && *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 127)
+    char *clean = s && has_control(s) ? mem_strdup(s) : NULL;
+    for (char *c = clean; c && *c; c++) {
+        if (is_control(*c))
             *c = ' ';
     }
-    add_cell(t, text, KIND_TEXT);
-    free(text);
+    add_cell(t, clean ? clean : s, KIND_TEXT);
+    free(clean);
 }
 
 void table_list(struct table *t, const double *x, int64_t n) {

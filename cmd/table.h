@@ -39,6 +39,8 @@ struct table *table_new(FILE *out, const struct column *columns, int n, enum tab
 /* What SQL calls the table, before the first row; characters other than letters and digits become
  * "_". Tables of one name must have the same columns to stand in one database. */
 void table_set_name(struct table *t, const char *name);
+/* 1: rows stay in out's buffer; a caller that writes very many flushes out before it waits. */
+void table_hold(struct table *t, int hold);
 void table_int(struct table *t, int64_t v);
 void table_float(struct table *t, double v);        /* NaN: no value */
 void table_str(struct table *t, const char *s);     /* NULL: no value */

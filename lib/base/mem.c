@@ -133,6 +133,19 @@ void buf_addc(struct buf *b, char c) {
     b->data[b->len] = '\0';
 }
 
+void buf_int(struct buf *b, long long v) {
+    char digit[24];
+    char *end = digit + sizeof digit;
+    char *p = end;
+    unsigned long long u = v < 0 ? -(unsigned long long)v : (unsigned long long)v;
+    do
+        *--p = (char)('0' + u % 10);
+    while (u /= 10);
+    if (v < 0)
+        *--p = '-';
+    buf_add(b, p, (size_t)(end - p));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...) {
     va_list ap;
     va_list again;

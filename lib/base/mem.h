@@ -30,6 +30,7 @@ struct buf {
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
+void buf_int(struct buf *b, long long v);             /* in decimal */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_reserve(struct buf *b, size_t more);       /* room for `more` bytes after len */
 void buf_free(struct buf *b);

@@ -98,8 +98,13 @@ void jsonw_strn(struct buf *b, const char *key, const char *s, size_t len) {
 }
 
 void jsonw_int(struct buf *b, const char *key, int64_t v) {
+    int quoted = v > EXACT || v < -EXACT;
     lead_in(b, key);
-    buf_printf(b, v > EXACT || v < -EXACT ? "\"%" PRId64 "\"" : "%" PRId64, v);
+    if (quoted)
+        buf_addc(b, '"');
+    buf_int(b, v);
+    if (quoted)
+        buf_addc(b, '"');
 }
 
 /* Any decimal of 15 digits survives the way to a double and back, so the first of 15, 16 and 17
