@@ -293,6 +293,10 @@ int reqs_next(struct reqs *r, struct req *out, struct err *err) {
     return rc;
 }
 
+int reqs_wait(const struct reqs *r) {
+    return reqs_lines_wait(&r->in);
+}
+
 const struct reqs_totals *reqs_totals(const struct reqs *r) {
     return &r->totals;
 }

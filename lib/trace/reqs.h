@@ -72,6 +72,8 @@ struct reqs *reqs_open_lines(struct reqs_lines *in, const struct reqs_options *o
  * only filled when it is 1. Damage of the input itself (a zstd stream that is cut off, a line of
  * more than 1 GiB) is an error with skip_bad too. */
 int reqs_next(struct reqs *r, struct req *out, struct err *err);
+/* 1: reqs_next may have to wait for input: a caller's output had better be out by then. */
+int reqs_wait(const struct reqs *r);
 void reqs_close(struct reqs *r);                        /* NULL is fine */
 
 /* ---- what is known of the whole; final after the end ------------------------------------- */

@@ -76,6 +76,10 @@ int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err) {
     return take_line(in, 0, line, err);
 }
 
+int reqs_lines_wait(const struct reqs_lines *in) {
+    return !memchr(in->data + in->at, '\n', in->end - in->at);
+}
+
 void reqs_lines_back(struct reqs_lines *in, const char *line) {
     in->at = (size_t)(line - in->data);
     in->number--;

@@ -33,6 +33,8 @@ void reqs_lines_free(struct reqs_lines *in);
 /* The next line, which ends in '\n' whether the input's does or not, in the reader's buffer until
  * the next call. 1, 0 at the end, -1. */
 int reqs_lines_next(struct reqs_lines *in, char **line, struct err *err);
+/* 1: no whole line is read, so that reqs_lines_next may have to wait for one. */
+int reqs_lines_wait(const struct reqs_lines *in);
 /* Makes the last line come again. */
 void reqs_lines_back(struct reqs_lines *in, const char *line);
 /* The last line, which is at *line, and the one after it as one line; a blank takes the newline's
