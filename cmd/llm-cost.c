@@ -10,6 +10,7 @@ static const struct verb verbs[] = {
     {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {"explain", cost_explain, "what one request costs, and every rule that fired"},
     {"bound", cost_bound, "the least and the most that books and tiers make of the same usage"},
+    {"price", cost_price, "usage in, bill out: rows, or sums by model, day, session"},
     {0},
 };
 

@@ -12,14 +12,17 @@
  * Formats, sniffed line by line (plain or zstd, file or pipe; "-" is stdin):
  *   requests     our records and Mooncake's, CSV of Azure and the like (lib/trace/reqs.h): lengths,
  *                cached_tokens and cache_write_tokens as parts of input_length
- *   openai       usage of chat completions and responses, alone or in the response that holds it
+ *   openai       usage of chat completions and responses, alone, in the response that holds it, in
+ *                a line of a batch's output
  *   anthropic    usage of messages: input_tokens is what was neither read nor written
  *   gemini       usageMetadata
- *   claude-code  session logs (~/.claude/projects): the last record of a message id counts
+ *   claude-code  session logs (~/.claude/projects): a message counts once, however often it is
+ *                logged, in whichever of the files; that with the most tokens is meant
  *   codex        session logs (~/.codex/sessions): token_count events, totals taken apart
+ * A JSON document may also span lines, and be an array of records.
  *
  * Every pointer of a record is borrowed until the next call. Memory does not grow with the input,
- * but for ids of session logs (to count a message once) and names of sessions.
+ * but for session logs, whose records come at the end of all files, once it is known which count.
  */
 #ifndef USAGE_H
 #define USAGE_H
@@ -58,7 +61,8 @@ struct usage_amount {
 #define USAGE_MOST ((int64_t)1 << 40)           /* no quantity of tokens is above */
 
 struct usage {
-    int64_t line;               /* of the input, 1 for the first */
+    int file;                   /* index of the path */
+    int64_t line;               /* of the file, 1 for the first */
     int64_t time_ns;            /* when it began, since 1970 UTC, or USAGE_NO_TIME */
     int64_t offset_ns;          /* since the trace's start, where the calendar is not known; else
                                  * USAGE_NO_TIME */
@@ -79,15 +83,21 @@ struct usage_options {
 };
 
 struct usages *usage_open(const char *path, const struct usage_options *opt, struct err *err);
+/* Several, one after another, as one input; paths are borrowed until usage_close. */
+struct usages *usage_open_files(char *const *path, int n, const struct usage_options *opt,
+                                struct err *err);
 /* 1 a record, 0 the end, -1 an error that names file, line, what was expected and found. Negative
  * counts, and parts larger than their whole, are errors. */
 int usage_next(struct usages *u, struct usage *out, struct err *err);
+/* 1: usage_next may have to wait for input: a caller's output had better be out by then. */
+int usage_wait(const struct usages *u);
 void usage_close(struct usages *u);             /* NULL is fine */
 
 struct usage_totals {
     int64_t records, bad;
     int64_t other;              /* lines without usage: prompts, events, steps */
-    int64_t repeated;           /* records of a message that was counted already */
+    int64_t repeated;           /* records of a message or turn that is counted once */
+    int64_t bytes;              /* read so far, decompressed */
 };
 const struct usage_totals *usage_totals(const struct usages *u);
 
