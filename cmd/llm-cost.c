@@ -6,11 +6,11 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
-    {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
-    {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
+    {"price", cost_price, "usage in, bill out: rows, or sums by model, day, session"},
     {"explain", cost_explain, "what one request costs, and every rule that fired"},
     {"bound", cost_bound, "the least and the most that books and tiers make of the same usage"},
-    {"price", cost_price, "usage in, bill out: rows, or sums by model, day, session"},
+    {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
+    {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {0},
 };
 
