@@ -244,7 +244,7 @@ def charge(model, rows, u, a):
             if counts(f, row["kind"]) and reached(f, u["amounts"], a, begin):
                 key = (selectors(f), "above" in f["keys"], f["kind"])
                 sets.setdefault(key, []).append(f)
-        held = [best(s) for s in sets.values()]
+        held = sorted((best(s) for s in sets.values()), key=lambda f: f["line"])
         if spans and spans[-1][0] == (row, held):
             spans[-1][1] += end - begin
         else:
