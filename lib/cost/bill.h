@@ -16,11 +16,12 @@
  *   rows      of an amount: those of its kind that hold. Modality other than text, and a said cache
  *             life other than the model's default, must be mentioned by the row itself or by a
  *             factor that holds; if there are none, the amount is unpriced. A life that is not said
- *             is the default; with neither, only rows without ttl hold
- *             A request as such costs nothing where no row holds for requests
+ *             is the default; with neither, only rows without ttl hold. A request as such costs
+ *             nothing where no row holds for requests
  *   fallback  behind the rows of the kind stand those of the kind that it falls back to: read and
  *             write to input, reasoning to output. Writes fall back only where the model has no row
- *             for writes at that time, whatever the life
+ *             for writes at that time, whatever the life. It costs what the other kind does with
+ *             that one's factors, and its own on top
  *   tier      a row with a tier is passed over where its threshold is not passed (below)
  *   best      of the rows left, those of the model before those of "*", then the one with most
  *             selectors, then the highest threshold, then the first in the text
