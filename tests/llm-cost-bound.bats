@@ -113,8 +113,8 @@ END
     echo 'factor m input 0.5 service=batch' >>"$T/b"
     echo '{"model":"m","input_length":10,"output_length":1000000}' |
         bound --book "$T/a" --book "$T/b" --service batch --json >"$T/row"
-    jq -es '(.[0].rule | contains("/b:4 price m output 10 against")) and .[0].usd_max == "10.00001"' \
-        "$T/row"
+    jq -es '(.[0].rule | contains("/b:4 price m output 10 against")) and
+            .[0].usd_max == "10.00001"' "$T/row"
 }
 
 @test "sums: a way is one way for all records" {
@@ -128,9 +128,8 @@ END
     # opposite records: their own ends are further apart than those of any one way
     printf 'book a\nmodel m\nprice m input 3\nprice m output 1\n' >"$T/a"
     printf 'book b\nmodel m\nprice m input 1\nprice m output 3\n' >"$T/b"
-    for n in '"input_length":1000000,"output_length":0' '"input_length":0,"output_length":1000000'; do
-        echo "{\"model\":\"m\",$n}"
-    done >"$T/two"
+    echo '{"model":"m","input_length":1000000,"output_length":0}
+{"model":"m","input_length":0,"output_length":1000000}' >"$T/two"
     bound --book "$T/a" --book "$T/b" --total --json "$T/two" |
         jq -es '.[0].usd_min == "4" and .[0].usd_max == "4" and .[0].ratio == 1'
 }
