@@ -16,6 +16,10 @@ int cost_book_show(int argc, char **argv);
 int cost_book_lint(int argc, char **argv);
 int cost_book_diff(int argc, char **argv);
 
+/* The table of diff on stdout, rows as of a time or (USAGE_NO_TIME) all; how many there were. */
+int cost_book_changes(const struct book *old, const struct book *new, int64_t at_ns,
+                      const struct common *common);
+
 /* Loads a book; ends the program when it cannot be. */
 struct book *cost_book_load(const char *spec);
 /* A model of the book by its name; ends the program when there is none. */

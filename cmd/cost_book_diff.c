@@ -194,12 +194,24 @@ static int compare(struct fields *f, const struct items *a, const struct items *
     return differences;
 }
 
+int cost_book_changes(const struct book *old, const struct book *new, int64_t at_ns,
+                      const struct common *common) {
+    struct items a = items_of(old, at_ns);
+    struct items b = items_of(new, at_ns);
+    struct fields f;
+    fields_open(&f, fields, FIELDS, common);
+    int differences = compare(&f, &a, &b);
+    fields_close(&f);
+    free_items(&a);
+    free_items(&b);
+    return differences;
+}
+
 int cost_book_diff(int argc, char **argv) {
     static const struct option longs[] = {COMMON_LONG, FIELDS_LONG,
         {"at", required_argument, NULL, OPT_AT}, {"check", no_argument, NULL, OPT_CHECK},
         {NULL, 0, NULL, 0}};
     struct common common = {0};
-    struct fields f;
     int64_t at_ns = USAGE_NO_TIME;
     int check = 0;
     int c;
@@ -213,13 +225,7 @@ int cost_book_diff(int argc, char **argv) {
         usage_die("expected OLD NEW, found %d words", argc - optind);
     struct book *old = cost_book_load(argv[optind]);
     struct book *new = cost_book_load(argv[optind + 1]);
-    struct items a = items_of(old, at_ns);
-    struct items b = items_of(new, at_ns);
-    fields_open(&f, fields, FIELDS, &common);
-    int differences = compare(&f, &a, &b);
-    fields_close(&f);
-    free_items(&a);
-    free_items(&b);
+    int differences = cost_book_changes(old, new, at_ns, &common);
     book_free(old);
     book_free(new);
     return check && differences ? EXIT_CHECK : EXIT_DONE;
