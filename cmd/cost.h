@@ -61,7 +61,7 @@ int cost_agent(int argc, char **argv);
 
 enum {
     OPT_BOOK = OPT_FIRST_FREE, OPT_AT, OPT_SKIP_BAD, OPT_SHAPE, OPT_KV_TYPE, OPT_WEIGHT_TYPE,
-    OPT_DEVICE, OPT_COMPUTE, OPT_TP, OPT_EP,
+    OPT_DEVICE, OPT_COMPUTE, OPT_TP, OPT_EP, OPT_CALIBRATE,
     OPT_VERB                    /* a verb's own options begin here */
 };
 

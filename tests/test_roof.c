@@ -61,31 +61,63 @@ static void prefill_is_arithmetic(void) {
     shape_free(s);
 }
 
-/* Shares that a calibration found replace the profile's, and rows bring the rate from one to the
- * other: at n rows the time is n F1 / C + F1 (1 / C_few - 1 / C). */
+/* A processor that was measured: rows bring the rate from that of one to that of many, elements
+ * between products and pieces of work handed out cost time. At n rows, in cache:
+ * n F1 / C + F1 (1 / C_few - 1 / C). */
 static void few_rows(void) {
     struct shape *s = shape_of("llama-3.1-8b");
-    struct device d = {.name = "x", .computes = 1, .memories = 1,
-                       .compute = {{"f32", 1e12, 1}},
-                       .memory = {{.name = "ram", .capacity_bytes = 1e12, .read_bytes_per_s = 1e15,
-                                   .achieved = 1}}};
-    struct roof_setup r = {.device = &d, .fit = {.compute = 0.5, .compute_few = 0.1, .memory = 0.8,
-                                                 .scores = 0.5, .pass_s = 2, .layer_s = 0.25}};
+    struct device d = {.name = "x", .computes = 1, .memories = 1, .barrier_s = 1e-3,
+                       .compute = {{"f32", 1e12, 0.5}},
+                       .memory = {{.name = "host", .capacity_bytes = 1e12,
+                                   .read_bytes_per_s = 1e15, .achieved = 0.5}}};
+    struct roof_setup r = {.device = &d, .fit = {.compute = 0.8, .compute_few = 0.5, .memory = 1.6,
+                                                 .vectors = 1e6, .fixed = 2}};
     struct work_model m = {.shape = s, .weight_bits = 16};
     struct work w;
     struct roof t;
-    double fixed = 2 + 0.25 * s->layers;
     double f1 = 2.0 * ((double)s->params - (double)s->vocab * s->d_model);
     for (int n = 1; n <= 64; n *= 4) {
         m.batch = n;
         work_decode(&m, 0, &w);
         CHECK(roof_time(&r, &m, &w, &t, &e) == 0);
-        ratio(t.seconds - fixed, n * f1 / 0.5e12 + f1 * (1 / 0.1e12 - 1 / 0.5e12), 1e-3);
-        ratio(t.fixed_s, fixed, 1e-12);
+        ratio(t.fixed_s, s->layers * ROOF_BARRIERS * 1e-3 * 2, 1e-12);
+        ratio(t.seconds - t.fixed_s, n * f1 / 0.4e12 + f1 * (1 / 0.16e12 - 1 / 0.4e12), 2e-3);
         ratio(t.memory_s, work_bytes(&w) / 0.8e15, 1e-12);
         CHECK(isnan(t.joules));
     }
+    /* 6 d + heads (2 dk + dv) + 2 kv (dk + dv) + 3 ff elements a layer. */
+    double before = t.seconds;
+    r.fit.vectors = 1;
+    CHECK(roof_time(&r, &m, &w, &t, &e) == 0);
+    double elements = 32.0 * (6 * 4096 + 32 * 3 * 128 + 2 * 8 * 256 + 3 * 14336);
+    ratio(t.seconds - before, 64 * elements * 150 / 1e12 * (1 - 1e-6), 1e-6);
+    /* Published profiles have neither. */
+    d.barrier_s = 0;
+    r.fit = (struct roof_fit){.compute = 1};
+    CHECK(roof_time(&r, &m, &w, &t, &e) == 0);
+    ratio(t.seconds, work_flops(&w) / 0.5e12, 1e-3);
     shape_free(s);
+}
+
+/* What engines make of weights. */
+static void types(void) {
+    struct device *gpu = device_of("h100-sxm");
+    struct device *groq = device_of("groq-lpu");
+    struct device *cpu = device_of("cpu");
+    struct shape *s = shape_of("llama-3.1-8b");
+    struct work_model m = {.shape = s, .weight_bits = 4.5};
+    CHECK_STR(roof_type(gpu, &m), "bf16");
+    CHECK_STR(roof_type(groq, &m), "f16");
+    CHECK_STR(roof_type(cpu, &m), "bf16");
+    snprintf(cpu->compute[1].type, sizeof cpu->compute[1].type, "int8");
+    CHECK_STR(roof_type(cpu, &m), "int8");
+    m.weight_bits = 0;
+    snprintf(s->quant, sizeof s->quant, "F16");
+    CHECK_STR(roof_type(cpu, &m), "f32");
+    shape_free(s);
+    device_free(cpu);
+    device_free(groq);
+    device_free(gpu);
 }
 
 /* Of 64 MB in a cache of 32 MB half is there; what no first memory holds comes from the second. */
@@ -104,7 +136,7 @@ static void places(void) {
     ratio(roof_read_s(&r, 4e9), 0.25 / 5e9 + 0.75 / 1e9, 1e-12);
     ratio(roof_read_s(&r, 40e9), 0.025 / 5e9 + 0.975 / 1e9, 1e-12);
     r.fit.memory = 0.25;
-    ratio(roof_read_s(&r, 1e9), 1 / 2.5e9, 1e-12);
+    ratio(roof_read_s(&r, 1e9), 1 / 1.25e9, 1e-12);
 }
 
 /* Ring: 2 (p - 1) / p of the rows' vectors, twice a layer; weights and FLOPs are shared. */
@@ -224,6 +256,7 @@ int main(void) {
     RUN(decode_is_bandwidth);
     RUN(prefill_is_arithmetic);
     RUN(few_rows);
+    RUN(types);
     RUN(places);
     RUN(tensor_parallel);
     RUN(expert_parallel);

@@ -8,6 +8,8 @@
 struct rates {
     double many_s, few_s;       /* seconds for a FLOP: products of many rows, of one */
     double score_s;
+    double element_s;           /* of a row's vectors, between the products */
+    int overlaps;               /* reading hides behind arithmetic */
     double byte_s;              /* seconds to read a byte of weights or KV */
     double tp, ep;
     double row_share;           /* of the rows, on the busiest group */
@@ -15,6 +17,11 @@ struct rates {
 
 static double at_least_1(int n) {
     return n > 1 ? n : 1;
+}
+
+/* A factor of struct roof_fit. */
+static double times(double factor) {
+    return factor > 0 ? factor : 1;
 }
 
 int roof_devices(const struct roof_setup *r) {
@@ -84,18 +91,17 @@ double roof_read_s(const struct roof_setup *r, double resident) {
         const struct device_memory *mem = &d->memory[i];
         room += mem->capacity_bytes;
         double share = i == d->memories - 1 || room >= resident ? 1 : room / resident;
-        double achieved = r->fit.memory > 0 ? 1 : mem->achieved;
-        sum += fmax(share - covered, 0) / (mem->read_bytes_per_s * achieved);
+        sum += fmax(share - covered, 0) / device_read_rate(mem);
         covered = fmax(share, covered);
     }
-    return r->fit.memory > 0 ? sum / r->fit.memory : sum;
+    return sum / times(r->fit.memory);
 }
 
 /* ---- rates -------------------------------------------------------------------------------- */
 
 static const struct device_compute *find_compute(const struct device *d, const char *type) {
     for (int i = 0; i < d->computes; i++)
-        if (!type || !strcmp(d->compute[i].type, type))
+        if (type && !strcmp(d->compute[i].type, type))
             return &d->compute[i];
     return NULL;
 }
@@ -115,23 +121,78 @@ static const struct device_compute *find_scores(const struct device *d,
     return products;
 }
 
-static double rate_s(const struct device_compute *c, double share) {
-    return 1 / (c->flops_per_s * (share > 0 ? share : c->achieved));
+/* Weights that a processor's kernels multiply as whole numbers. */
+static int is_quantized(const struct work_model *m) {
+    const char *stored = m->shape->quant;
+    return m->weight_bits > 0 ? m->weight_bits < 16
+         : strcmp(stored, "F32") && strcmp(stored, "F16") && strcmp(stored, "BF16");
+}
+
+const char *roof_type(const struct device *d, const struct work_model *m) {
+    static const char *const on_gpu[] = {"bf16", "f16", NULL};
+    static const char *const whole[] = {"int8", "bf16", "f32", NULL};
+    static const char *const brain[] = {"bf16", "f32", NULL};
+    static const char *const wide[] = {"f32", "bf16", NULL};
+    int host = d->memories && !strcmp(d->memory[0].name, "host");
+    const char *const *type = !host                          ? on_gpu
+                              : is_quantized(m)              ? whole
+                              : strcmp(m->shape->quant, "BF16") ? wide : brain;
+    for (; *type; type++)
+        if (find_compute(d, *type))
+            return *type;
+    return d->computes ? d->compute[0].type : NULL;
+}
+
+/* Measured by llm-bench device: a processor that llm-run works on. */
+static int is_measured(const struct device *d) {
+    return d->barrier_s > 0 || d->caches > 0;
+}
+
+/* What products of one row reach of the peak on a processor, by the arithmetic that its weights
+ * lead to: they are unpacked (int8) or widened (f32) on the way. Of llm-run's kernels on AVX-512,
+ * with the weights in a cache. */
+static double few_share(const struct device *d, const struct device_compute *c) {
+    if (!is_measured(d))
+        return c->achieved;
+    double share = !strcmp(c->type, "int8") ? 0.14 : 0.32;
+    return fmin(share, c->achieved);
+}
+
+/* llm-bench device times products with weights of 8 bits; unpacking fewer takes a little longer. */
+#define BELOW_8_BITS 0.94
+
+static double many_share(const struct device *d, const struct device_compute *c,
+                         const struct work_model *m) {
+    const struct shape *s = m->shape;
+    double bits = m->weight_bits > 0 ? m->weight_bits
+                : s->params > 0 ? 8.0 * (double)s->weight_bytes / (double)s->params : 16;
+    return is_measured(d) && bits < 8 ? BELOW_8_BITS * c->achieved : c->achieved;
+}
+
+#define ELEMENT_FLOPS 150.0     /* of the f32 peak, for an element between products */
+
+static double element_s(const struct device *d) {
+    const struct device_compute *f32 = find_compute(d, "f32");
+    return is_measured(d) && f32 ? ELEMENT_FLOPS / f32->flops_per_s : 0;
 }
 
 static int set_rates(const struct roof_setup *r, const struct work_model *m, const struct work *w,
                      struct rates *out, struct err *err) {
     const struct device *d = r->device;
     const struct roof_fit *f = &r->fit;
-    const struct device_compute *c = find_compute(d, r->type);
+    const char *type = r->type ? r->type : roof_type(d, m);
+    const struct device_compute *c = find_compute(d, type);
     if (!c)
         return err_set(err, "%s: expected arithmetic of type %s, found none", d->name,
-                       r->type ? r->type : "any");
+                       type ? type : "any");
     if (!d->memories)
         return err_set(err, "%s: expected a memory, found none", d->name);
-    out->many_s = rate_s(c, f->compute);
-    out->few_s = rate_s(c, f->compute_few > 0 ? f->compute_few : f->compute);
-    out->score_s = rate_s(find_scores(d, c), f->scores);
+    const struct device_compute *scores = find_scores(d, c);
+    out->many_s = 1 / (c->flops_per_s * many_share(d, c, m) * times(f->compute));
+    out->few_s = 1 / (c->flops_per_s * few_share(d, c) * times(f->compute_few));
+    out->score_s = 1 / (scores->flops_per_s * scores->achieved * times(f->scores));
+    out->element_s = element_s(d) / times(f->vectors);
+    out->overlaps = !is_measured(d);
     out->tp = at_least_1(r->tensor_parallel);
     out->ep = at_least_1(r->expert_parallel);
     double passes = w->passes > 0 ? w->passes : 1;
@@ -143,18 +204,22 @@ static int set_rates(const struct roof_setup *r, const struct work_model *m, con
 
 /* ---- operators ---------------------------------------------------------------------------- */
 
-static void add_operator(struct roof *out, double compute_s, double memory_s) {
+/* GPUs hide the shorter of the two behind the longer one. A processor's thread does both, and is
+ * late with what it loads while it computes: the root of the sum of squares, which is nearly the
+ * longer one where they differ much. */
+static void add_operator(const struct rates *x, double compute_s, double memory_s,
+                         struct roof *out) {
     out->compute_s += compute_s;
     out->memory_s += memory_s;
-    out->seconds += fmax(compute_s, memory_s);
+    out->seconds += x->overlaps ? fmax(compute_s, memory_s) : hypot(compute_s, memory_s);
 }
 
 /* FLOPs over weights of which one row makes one_row, and bytes to read, all on one device. */
 static void add_product(const struct rates *x, double flops, double one_row, double bytes,
                         struct roof *out) {
     one_row = fmin(one_row, flops);
-    add_operator(out, flops * x->many_s + one_row * fmax(x->few_s - x->many_s, 0),
-                 bytes * x->byte_s);
+    add_operator(x, flops * x->many_s + one_row * fmax(x->few_s - x->many_s, 0),
+                 bytes * x->byte_s, out);
 }
 
 /* FLOPs that one row makes of each byte of expert weights, mean over layers. */
@@ -165,6 +230,23 @@ static double flops_per_expert_byte(const struct work_model *m) {
         flops += 6.0 * s->layer[i].experts * s->layer[i].d_expert * s->d_model;
     double bytes = expert_bytes(m);
     return bytes > 0 ? flops / bytes : 0;
+}
+
+/* Elements of a row's vectors in a layer that something between products reads or writes: norms,
+ * sums, rotations, heads' results, gated activations, rows brought to experts and back. */
+static double elements(const struct shape *s, const struct shape_layer *l) {
+    double d = s->d_model;
+    double heads = (double)l->heads * (2 * l->dk + l->dv) + 2.0 * l->kv_heads * (l->dk + l->dv);
+    double norms = s->post_norms ? 8 : 6;
+    return norms * d + heads + 3.0 * (l->d_ff + l->d_shared) +
+           l->top_k * (3.0 * l->d_expert + d) + l->experts;
+}
+
+static double all_elements(const struct work_model *m) {
+    double sum = 0;
+    for (int i = 0; i < m->shape->layers; i++)
+        sum += elements(m->shape, &m->shape->layer[i]);
+    return sum;
 }
 
 /* All but experts is read by every group, for its share of the rows. */
@@ -180,11 +262,12 @@ static void add_operators(const struct rates *x, const struct work_model *m, con
     double drafts = m->draft > 0 ? m->draft : 1;
     add_product(x, projections * share, projections * one / x->tp, w->attention_bytes / x->tp,
                 out);
-    add_operator(out, w->score_flops * share * x->score_s, kv * share * x->byte_s);
+    add_operator(x, w->score_flops * share * x->score_s, kv * share * x->byte_s, out);
     add_product(x, w->flops.dense * share, w->flops.dense * one / x->tp, dense_bytes / x->tp, out);
     add_product(x, w->flops.experts * all, w->bytes.experts * flops_per_expert_byte(m) * all,
                 w->bytes.experts * all, out);
     add_product(x, w->flops.head * share, head_one / x->tp, w->head_bytes / x->tp, out);
+    add_operator(x, w->rows * all_elements(m) * share * x->element_s, 0, out);
     add_product(x, w->draft_flops * share, w->draft_flops / drafts * share,
                 w->draft_bytes / x->tp, out);
 }
@@ -234,15 +317,10 @@ static int add_links(const struct roof_setup *r, const struct rates *x, const st
 
 static double fixed_s(const struct roof_setup *r, const struct work_model *m,
                       const struct work *w) {
-    const struct roof_fit *f = &r->fit;
-    double layer_s = f->layer_s > 0 ? f->layer_s : ROOF_BARRIERS * r->device->barrier_s;
     double layers = m->shape->layers;
-    double passes = 1;
-    if (m->draft > 0 && m->draft_shape && w->draft_flops > 0) {
+    if (m->draft > 0 && m->draft_shape && w->draft_flops > 0)
         layers += (double)m->draft * m->draft_shape->layers;
-        passes += m->draft;
-    }
-    return w->passes * (passes * f->pass_s + layers * layer_s);
+    return w->passes * layers * ROOF_BARRIERS * r->device->barrier_s * times(r->fit.fixed);
 }
 
 static double joules(const struct roof_setup *r, const struct roof *t, double busy_s) {

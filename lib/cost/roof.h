@@ -16,7 +16,11 @@
  *
  * C is the rate of products of many rows, C_few that of one row, and F1 the FLOPs of one row over
  * the same weights: weights are unpacked once however many rows share them, so that the rate goes
- * from C_few to C as rows come in.
+ * from C_few to C as rows come in. The profile says C; C_few is C on GPUs. A measured profile is of
+ * a processor that llm-run works on: there C_few is a share of the peak by type, and what lies
+ * between the products (norms, rotations, activations) takes time by the elements of the rows'
+ * vectors, some hundred FLOPs for each, and reading hides only in part behind arithmetic: of the
+ * two, the root of the sum of squares counts.
  *
  * Data lies in the first memory of the profile as far as it goes, then in the next; in front of
  * them are the caches of a measured profile. Whatever is read again and again, all weights and the
@@ -41,26 +45,33 @@
 
 #define ROOF_IDLE 0.12          /* 80 W of the H200's 700: see lib/shape/device_table.c */
 #define ROOF_VECTOR_BITS 16     /* of what links carry */
-#define ROOF_BARRIERS 12        /* a layer, where a profile says what one costs */
+#define ROOF_BARRIERS 34        /* a layer, where a profile says what one costs at best: ten pieces of
+                                 * work are handed out, and threads do not end together */
 
-/* What a calibration found out (calibrate.h); zeros are the profile's own. Shares are of what the
- * maker publishes or the profile measured as a peak, in place of its `achieved`. */
+/* What a calibration found out (calibrate.h): how many times as fast as the profile and roof.c's
+ * own assumptions say; 0 is 1. They belong to an engine on a machine, not to a model. */
 struct roof_fit {
-    double compute;             /* share of the peak that products of many rows reach */
-    double compute_few;         /* the same of one row, were memory no limit; 0: as many rows */
-    double scores;              /* the same of attention scores and values */
-    double memory;              /* share of all bandwidths */
-    double pass_s, layer_s;     /* fixed cost of a pass, and of a layer in it */
+    double compute;             /* products of many rows */
+    double compute_few;         /* of one row, were memory no limit */
+    double scores;              /* attention scores and values */
+    double memory;              /* all bandwidths */
+    double vectors;             /* everything between the products, on processors */
+    double fixed;               /* what a pass and a layer cost whatever they hold */
 };
 
 struct roof_setup {
     const struct device *device;
-    const char *type;           /* of the arithmetic: "bf16"; NULL: the profile's first */
+    const char *type;           /* of the arithmetic: "bf16"; NULL: roof_type's */
     const char *link;           /* between devices; NULL: the profile's first */
     int tensor_parallel;        /* devices that share every layer; 0: 1 */
     int expert_parallel;        /* groups of them that share out the experts; 0: 1 */
     struct roof_fit fit;
 };
+
+/* The arithmetic that engines use for these weights on this device: processors multiply quantized
+ * weights as int8, and others in the widest type of 16 bits that the weights have or f32; GPUs
+ * unpack all to bf16, or f16 where they lack that. NULL: the profile has none. */
+const char *roof_type(const struct device *d, const struct work_model *m);
 
 enum roof_bound { ROOF_COMPUTE, ROOF_MEMORY, ROOF_LINK, ROOF_FIXED };
 

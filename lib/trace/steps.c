@@ -22,6 +22,7 @@ struct steps {
     struct reqs_lines in;
     char *name;
     struct shape *shape;
+    int taken;                  /* the shape is someone else's */
     struct trace_run run;
     char *run_text[TEXTS];      /* those of run, by the place in its table */
     int seen;                   /* the first run record was handed out */
@@ -273,6 +274,11 @@ static int take_object(struct steps *s, struct json *j, const struct member *mem
 
 /* ---- records ------------------------------------------------------------------------------ */
 
+static void free_shape(struct steps *s) {
+    if (!s->taken)
+        shape_free(s->shape);
+}
+
 static int take_run(struct steps *s, const char *line, struct err *err) {
     struct trace_run run = {.model = "", .kv_type = "", .cpu = "", .host_cpu = "", .version = ""};
     size_t len = (size_t)(s->in.data + s->in.at - line) - 1;
@@ -280,8 +286,9 @@ static int take_run(struct steps *s, const char *line, struct err *err) {
     struct shape *shape = shape_from_run(s->name, line, len, &why);
     if (!shape)
         return err_set(err, "%s (line %lld)", why.text, (long long)s->in.number);
-    shape_free(s->shape);
+    free_shape(s);
     s->shape = shape;
+    s->taken = 0;
     run.shape = shape;
     s->run = run;
     s->run_line = s->in.number;
@@ -446,6 +453,11 @@ const struct shape *steps_shape(const struct steps *s) {
     return s->shape;
 }
 
+struct shape *steps_take_shape(struct steps *s) {
+    s->taken = 1;
+    return s->shape;
+}
+
 const struct trace_run *steps_run(const struct steps *s) {
     return &s->run;
 }
@@ -464,7 +476,7 @@ void steps_close(struct steps *s) {
     }
     free(s->layer);
     free(s->row);
-    shape_free(s->shape);
+    free_shape(s);
     free(s->name);
     free(s);
 }

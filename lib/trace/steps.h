@@ -41,6 +41,8 @@ struct steps *steps_open(const char *path, struct err *err);
 int steps_next(struct steps *s, struct steps_record *out, struct err *err);
 /* Of the last run record. */
 const struct shape *steps_shape(const struct steps *s);
+/* The same; it becomes the caller's, and stays valid after steps_close. */
+struct shape *steps_take_shape(struct steps *s);
 /* What it says of the machine and the engine; NUL-terminated texts. */
 const struct trace_run *steps_run(const struct steps *s);
 const char *steps_name(const struct steps *s);          /* of the input, for messages */
