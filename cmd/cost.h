@@ -87,6 +87,8 @@ int cost_book_option(int c, const char *arg, struct cost_books *b);
 /* Loads the books; dies when one cannot be, or when there are more than `most`. */
 void cost_books_ready(struct cost_books *b, int most);
 void cost_books_free(struct cost_books *b);
+/* The lowest price of an hour of this device in the first book, valid then; NULL: none. */
+const struct book_gpu *cost_gpu(const struct cost_books *b, const char *device);
 
 #define COST_INPUT_LONG {"skip-bad", no_argument, NULL, OPT_SKIP_BAD}
 #define COST_INPUT_USAGE \

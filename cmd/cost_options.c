@@ -47,6 +47,18 @@ void cost_books_free(struct cost_books *b) {
         book_free(b->book[i]);
 }
 
+const struct book_gpu *cost_gpu(const struct cost_books *b, const char *device) {
+    int64_t at = b->at_ns == USAGE_NO_TIME ? b->now_ns : b->at_ns;
+    const struct book_gpu *best = NULL;
+    for (int i = 0; i < b->book[0]->gpus; i++) {
+        const struct book_gpu *g = &b->book[0]->gpu[i];
+        if (!strcasecmp(g->device, device) && g->from_ns <= at && at < g->to_ns &&
+            (!best || g->rate < best->rate))
+            best = g;
+    }
+    return best;
+}
+
 /* ---- inputs ------------------------------------------------------------------------------- */
 
 char **cost_inputs(int argc, char **argv, const char *const *usage, int *n) {
