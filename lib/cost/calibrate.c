@@ -111,13 +111,12 @@ static struct point *find_point(struct calibrate *c, const struct point *like) {
 
 static void add_step(struct calibrate *c, const struct trace_run *run,
                      const struct trace_step *step) {
-    int64_t seen = 0;
+    double seen = step->n_rows ? 0 : (double)step->position;
     struct work_model m;
     for (int i = 0; i < step->n_rows; i++)
-        seen += step->rows[i].position;
+        seen += (double)step->rows[i].position;
     struct point like = {.model = c->models - 1, .phase = step->phase, .tokens = step->tokens,
-                         .place = place_of((double)(step->n_rows ? seen : step->position)),
-                         .logits = step->logits};
+                         .place = place_of(seen), .logits = step->logits};
     c->steps++;
     if (step->ns <= 0)
         return;

@@ -17,6 +17,7 @@
 
 #define SHOWN 24                /* bytes of a bad line in a message */
 #define TEXTS 8                 /* of a record */
+#define MOST (((uint64_t)1 << 53) - 1)      /* of times and tokens, so that sums of them hold */
 
 struct steps {
     struct reqs_lines in;
@@ -215,7 +216,7 @@ static int take_member(struct steps *s, struct json *j, const struct member *m, 
     case OR_NONE:
         if (m->kind == OR_NONE && json_null(j))
             return 0;
-        rc = take_count(j, INT64_MAX, "a count below 2^63", &v);
+        rc = take_count(j, MOST, "a count below 2^53", &v);
         *(int64_t *)(void *)at = (int64_t)v;
         return rc;
     case U64: return take_count(j, UINT64_MAX, "a count", (uint64_t *)(void *)at);
