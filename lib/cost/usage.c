@@ -174,6 +174,10 @@ const struct usage_totals *usage_totals(const struct usages *u) {
 
 /* ---- documents of several lines -------------------------------------------------------------- */
 
+static int is_gap(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 /* Lines that were joined behind the place come again. */
 static void split_behind(struct usages *u, const char *at) {
     size_t kept = 0;
@@ -191,30 +195,28 @@ static void split_behind(struct usages *u, const char *at) {
 /* Joins lines until the value that begins in the first one ends: 0 with j behind it; 1 it is
  * broken, j says where; -1 the input is. Whether it ended is looked at with 1, 2, 4, ... lines. */
 static int join(struct usages *u, struct json *j, struct err *err) {
+    int rc = 1;
     for (size_t look = 1;; look *= 2) {
         *j = (struct json){u->line, NULL};
         if (json_skip(j) == 0)
             return 0;
-        if (*j->at != '\n')
+        if (*j->at != '\n' || rc == 0)
             return 1;
-        while (u->joint.n < look) {
+        while (rc == 1 && u->joint.n < look) {
             size_t len = u->in.at - (size_t)(u->line - u->in.data);
-            int rc = reqs_lines_join(&u->in, &u->line, err);
-            if (rc < 0)
-                return -1;
-            if (rc == 0 && u->joint.n + 1 == look)      /* nothing new since the last look */
-                return 1;
-            if (rc == 0)
-                break;
-            json_u64s_add(&u->joint, len - 1);
+            rc = reqs_lines_join(&u->in, &u->line, err);
+            if (rc == 1)
+                json_u64s_add(&u->joint, len - 1);
         }
+        if (rc < 0)
+            return -1;
     }
 }
 
 /* Most lines end with the brace of their object; one that does not may go on in the next. */
 static int may_go_on(const struct usages *u) {
     const char *end = u->in.data + u->in.at - 1;
-    while (end > u->line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+    while (end > u->line && is_gap(end[-1]))
         end--;
     return end == u->line || end[-1] != '}' || first_char(u->line) == '[';
 }
@@ -229,8 +231,10 @@ static int whole_document(struct usages *u, struct json *j, struct err *err) {
     if (rc < 0)
         return -1;
     if (rc == 0) {
+        while (j->at > u->line && is_gap(j->at[-1]))    /* json_skip passes them */
+            j->at--;
         split_behind(u, j->at);
-        rc = json_end(j) && j->at > u->line;
+        rc = json_end(j) ? 1 : 0;
     }
     if (rc == 1) {
         json_error(u, j, err);
