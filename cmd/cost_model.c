@@ -26,7 +26,8 @@ static const char *const usage[] = {
     "                         or its folder, run trace, or numbers: layers=32,d_model=4096,\n"
     "                         heads=32,kv_heads=8,d_ff=14336; repeat for more (default: every\n"
     "                         known model)\n"
-    "      --kv-type LIST     f32, f16, bf16, fp8, q8_0, q4_0, or bits of an element (default f16)\n"
+    "      --kv-type LIST     f32, f16, bf16, fp8, q8_0, q4_0, or bits of an element (default\n"
+    "                         f16)\n"
     "      --weight-type LIST bits of a weight, or f32, bf16, fp8, q8_0, q6_k, q5_k, q4_k,\n"
     "                         q4_0, mxfp4, q3_k, q2_k (default: as stored)\n"
     "Serving\n"
@@ -289,7 +290,7 @@ static void put_shape(struct fields *f, const struct options *o, const struct sh
 
 /* A shape without parameters or bytes, as a trace of another program may have it. */
 static void check_shape(const struct shape *s) {
-    if (!s->params || !s->weight_bytes)
+    if (s->params <= 0 || s->params_active <= 0 || s->weight_bytes <= 0)
         die("%s: expected the parameters and the bytes of its weights, found none", s->name);
 }
 

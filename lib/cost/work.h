@@ -41,7 +41,7 @@ struct work_model {
     int64_t block_tokens;       /* paged KV memory: tokens of a block; 0: not paged */
     int64_t reserve_tokens;     /* held for each sequence without paging; 0: what it uses */
 
-    int draft;                  /* speculation: tokens guessed a step, to WORK_DRAFT_MOST; 0: none */
+    int draft;                  /* speculation: guesses a step, to WORK_DRAFT_MOST; 0: none */
     double accept;              /* chance that a guess is taken, given those before it */
     const struct shape *draft_shape;    /* NULL: guessing costs nothing (n-grams) */
     const double *experts;      /* [experts_n] measured distinct experts of a pass of 1, 2, ...
