@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
     {"bound", cost_bound, "the least and the most that books and tiers make of the same usage"},
     {"book", cost_book, "price books: list, show, lint, diff, as of a day"},
     {"breakeven", cost_breakeven, "which way to pay a trace is cheapest, by volume"},
+    {"forecast", cost_forecast, "the bill of a period to come, against a budget and caps"},
     {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {"curve", cost_curve, "what a request costs by its length, and the next token"},
     {0},
