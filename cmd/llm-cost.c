@@ -14,6 +14,7 @@ static const struct verb verbs[] = {
     {"forecast", cost_forecast, "the bill of a period to come, against a budget and caps"},
     {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {"curve", cost_curve, "what a request costs by its length, and the next token"},
+    {"estimate", cost_estimate, "time, energy and money of a request on a device"},
     {0},
 };
 
