@@ -48,29 +48,39 @@ static void parse(struct options *o, int argc, char **argv) {
         usage_die("expected a book, found none");
 }
 
+/* Adds the findings of a book to the table. */
+static void lint_one(const struct options *o, const struct book *b, struct fields *f, int *errors,
+                     int *warnings) {
+    int n;
+    struct book_finding *found = book_lint(b, o->now_ns, &n);
+    for (int i = 0; i < n; i++) {
+        int error = found[i].error || o->strict;
+        *errors += error;
+        *warnings += !error;
+        fields_row(f, (struct value[]){
+            {.text = b->path}, {.count = found[i].line}, {.text = found[i].rule},
+            {.text = error ? "error" : "warning"}, {.text = found[i].words}});
+    }
+    free(found);
+}
+
 int cost_book_lint(int argc, char **argv) {
     struct options o = {.strict = 0};
     struct fields f;
     int errors = 0;
     int warnings = 0;
     parse(&o, argc, argv);
+    int n = argc - optind;
+    struct book **book = mem_array((size_t)n, sizeof *book);
+    for (int i = 0; i < n; i++)         /* nothing is written before all can be read */
+        book[i] = cost_book_load(argv[optind + i]);
     fields_open(&f, fields, 5, &o.common);
-    for (int i = optind; i < argc; i++) {
-        int n;
-        struct book *b = cost_book_load(argv[i]);
-        struct book_finding *found = book_lint(b, o.now_ns, &n);
-        for (int k = 0; k < n; k++) {
-            int error = found[k].error || o.strict;
-            errors += error;
-            warnings += !error;
-            fields_row(&f, (struct value[]){
-                {.text = b->path}, {.count = found[k].line}, {.text = found[k].rule},
-                {.text = error ? "error" : "warning"}, {.text = found[k].words}});
-        }
-        free(found);
-        book_free(b);
+    for (int i = 0; i < n; i++) {
+        lint_one(&o, book[i], &f, &errors, &warnings);
+        book_free(book[i]);
     }
     fields_close(&f);
+    free(book);
     if (!o.common.quiet)
         warn("%d errors, %d warnings", errors, warnings);
     return errors ? EXIT_CHECK : EXIT_DONE;
