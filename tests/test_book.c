@@ -202,7 +202,7 @@ static void refuses_sizes(void) {
 /* ---- what lines say ------------------------------------------------------------------------ */
 
 static void values(void) {
-    struct book *b = parse("\t book  t  # a comment\r\n"
+    struct book *b = parse("\xef\xbb\xbf\t book  t  # a comment\r\n"
         "source s url=https://x/#y observed=2026-01-02 confidence=listed title=\"a \\\"b\\\" \\\\\"\n"
         "model \"m n\" context=200K default_ttl=5m params=30.5G active=3.3G source=s\n"
         "price \"m n\" input 0.30\n"

@@ -41,6 +41,8 @@ static int read_statement(struct book_reader *r) {
 
 static int read_lines(struct book_reader *r, const char *text, size_t len) {
     const char *end = text + len;
+    if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))         /* a byte order mark */
+        text += 3;
     while (text < end) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         size_t n = newline ? (size_t)(newline - text) : (size_t)(end - text);

@@ -31,8 +31,12 @@
  * Factors that hold multiply; of those with one and the same set of selectors (kind and tier are
  * parts of it) one holds: of the model before "*", the highest threshold.
  *
+ * A row without modality is one of text, a row of writes without ttl one of the model's default
+ * life, unless a factor mentions another: a factor of 1 says that it costs the same.
+ *
  * Rules that need no row:
- *   read, write without a row cost input; reasoning costs output; nothing else falls back
+ *   read, write without a row cost input; reasoning costs output; a request costs nothing; nothing
+ *   else falls back
  *   a service, speed, modality or cache life that the model has no row or factor for is unpriced; a
  *   region that it does not mention costs what others do
  *   a kind without a row for the service, where the model has others for it, takes its row without
