@@ -52,7 +52,7 @@ static const char *const usage[] = {
     "      --ignore-case      upper and lower case are the same\n"
     "\n"
     "Cost\n"
-    PRICE_USAGE
+    PRICES_USAGE
     "      --shape SHAPE      the model's shape for FLOPs (default: that of the GGUF file)\n"
     "\n"
     FIELDS_USAGE
@@ -143,7 +143,7 @@ static void take_option(struct score_options *o, int c, const char *arg, const c
     case OPT_GRADE: o->kind = GRADE_EXACT + arg_choice("--grade", arg, kinds); break;
     case OPT_EXTRACT: o->extract = arg; break;
     case OPT_IGNORE_CASE: o->ignore_case = 1; break;
-    case OPT_PRICE: price_parse("--price", arg, &o->price); break;
+    case OPT_PRICE: prices_parse("--price", arg, &o->price); break;
     case OPT_SHAPE: o->shape = arg; break;
     case OPT_BY: arg_choice("--by", arg, groups); o->by_topic = 1; break;
     case OPT_SAVE: o->save = arg; break;
@@ -241,7 +241,7 @@ static void mark(const struct score_options *o, const struct grader *g, const st
             continue;
         a->mark = grade_reply(g, a->question, a->text, strlen(a->text), &found);
         a->found = mem_strdup(found.data);
-        a->usd = price_usd(&o->price, a->input, a->cached, a->output);
+        a->usd = prices_usd(&o->price, a->input, a->cached, a->output);
         a->flops = flops_of(s, a);
     }
     buf_free(&found);

@@ -8,7 +8,7 @@
 #define BENCH_SCORE_H
 
 #include "cmd/bench.h"
-#include "cmd/bench_price.h"
+#include "cmd/prices.h"
 #include "lib/bench/grade.h"
 #include "lib/bench/questions.h"
 #include "lib/shape/shape.h"
@@ -38,7 +38,7 @@ struct score_options {
     int parallel;
     double temperature;
     int64_t seed;
-    struct price price;
+    struct prices price;
     const char *shape;          /* --shape, or NULL */
 };
 

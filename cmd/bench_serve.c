@@ -73,7 +73,7 @@ static const char *const usage[] = {
     "      --max-lag TIME     of the client, p99 (default: 5ms or a tenth of the median TTFT,\n"
     "                         whichever is larger)\n"
     "      --max-cpu SHARE    of the time that a client runs or waits for a core (default 80%)\n"
-    PRICE_USAGE,
+    PRICES_USAGE,
     FIELDS_USAGE
     "      --save FILE        a record for each request, JSON Lines\n"
     "      --plot FILE        draw the distribution of TTFT and E2E, .svg or .png\n"
@@ -250,7 +250,7 @@ static int other_option(struct serve_options *o, struct said *said, int c, const
     case OPT_GOODPUT: o->at_least = arg_share("--goodput-at-least", arg, LEAST_SHARE, 1); return 1;
     case OPT_MAX_LAG: o->max_lag_ms = (double)arg_duration("--max-lag", arg) / 1e6; return 1;
     case OPT_MAX_CPU: o->max_busy = arg_share("--max-cpu", arg, LEAST_SHARE, 10); return 1;
-    case OPT_PRICE: price_parse("--price", arg, &o->price); return 1;
+    case OPT_PRICE: prices_parse("--price", arg, &o->price); return 1;
     case OPT_SAVE: o->save = arg; return 1;
     case OPT_PLOT: o->plot = plot_check(arg); return 1;
     default: return 0;

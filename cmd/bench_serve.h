@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "cmd/bench.h"
-#include "cmd/bench_price.h"
+#include "cmd/prices.h"
 #include "lib/bench/arrivals.h"
 #include "lib/bench/client.h"
 #include "lib/bench/load.h"
@@ -42,7 +42,7 @@ struct serve_options {
     struct load_slo slo;
     double at_least;            /* share of good requests; 0: not asked for */
     double max_lag_ms, max_busy;        /* of the client; 0: load.h's */
-    struct price price;
+    struct prices price;
     const char *save, *plot;
 };
 

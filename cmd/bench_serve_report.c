@@ -148,6 +148,22 @@ static void add_rates(struct report *r) {
               f->requests - f->errors[CLIENT_CANCELLED]);
 }
 
+/* Dollars of the requests that count and ended well, each priced on its own; NAN where one has no
+ * price. What the server does not say of a request is nothing. */
+static double spent(const struct serve_run *run) {
+    double usd = 0;
+    for (size_t i = 0; i < run->load.n; i++) {
+        const struct load_sample *s = &run->load.sample[i];
+        if (s->mark.warm || s->end != CLIENT_OK)
+            continue;
+        int64_t input = s->input_tokens > 0 ? s->input_tokens : 0;
+        int64_t cached = s->cached_tokens > 0 ? s->cached_tokens : 0;
+        usd += prices_usd(&run->opt->price, input, cached < input ? cached : input,
+                          s->chunks ? 0 : s->output_tokens);
+    }
+    return usd;
+}
+
 /* What was spent is divided by good requests: those that were not good are paid for, too. Joules
  * are counted over the whole load; what the warm-up took of them is taken to be its share of the
  * requests. */
@@ -161,9 +177,8 @@ static void add_costs(struct report *r) {
         add_value(r, "energy_per_good", "J", SERIES_LOWER,
                   good > 0 ? run->joules * share / good : NAN, none, f->good);
     }
-    if (run->opt->price.given) {
-        double usd = price_usd(&run->opt->price, f->input_tokens, f->cached_tokens,
-                               f->output_tokens);
+    if (run->opt->price.book) {
+        double usd = spent(run);
         add_value(r, "cost", "usd", SERIES_LOWER, usd, none, f->ok);
         add_value(r, "cost_per_good", "usd", SERIES_LOWER, good > 0 ? usd / good : NAN, none,
                   f->good);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cmd/fields.h"
+#include "cmd/prices.h"
 #include "cmd/progress.h"
 #include "lib/cache/provider.h"
 
@@ -25,6 +26,8 @@ static const char *usage[] = {
     "      --write X          price of a token that is written (default 1.25)\n"
     "      --storage X        price of a token stored for an hour (default 0)\n"
     "      --output-price X   price of an output token, on both sides (default 0)\n"
+    "      --price MODEL      all of them from a price book, llm-book(5): MODEL of the book\n"
+    "                         starter, or BOOK:MODEL\n"
     "Cache\n"
     "      --ttl LIST         times to live: 5m,1h, or inf (default 5m)\n"
     "      --renew yes|no     a hit renews the time to live (default yes)\n"
@@ -47,14 +50,15 @@ static const char *usage[] = {
     NULL};
 
 enum {
-    OPT_PRESET = OPT_VERB, OPT_READ, OPT_WRITE, OPT_STORAGE, OPT_OUTPUT_PRICE, OPT_TTL, OPT_RENEW,
-    OPT_MIN, OPT_STEP, OPT_BREAKPOINTS, OPT_PLACE, OPT_HEAD, OPT_LOOKBACK, OPT_BY, OPT_END
+    OPT_PRESET = OPT_VERB, OPT_READ, OPT_WRITE, OPT_STORAGE, OPT_OUTPUT_PRICE, OPT_PRICE, OPT_TTL,
+    OPT_RENEW, OPT_MIN, OPT_STEP, OPT_BREAKPOINTS, OPT_PLACE, OPT_HEAD, OPT_LOOKBACK, OPT_BY, OPT_END
 };
 
 struct options {
     struct common common;
     struct cache_trace in;
     const char *given[OPT_END - OPT_VERB];      /* arguments; NULL: not given */
+    struct prices prices;       /* with --price */
 };
 
 static const char *given(const struct options *o, int option) {
@@ -69,6 +73,7 @@ static void parse(struct options *o, int argc, char **argv) {
         {"write", required_argument, NULL, OPT_WRITE},
         {"storage", required_argument, NULL, OPT_STORAGE},
         {"output-price", required_argument, NULL, OPT_OUTPUT_PRICE},
+        {"price", required_argument, NULL, OPT_PRICE},
         {"ttl", required_argument, NULL, OPT_TTL},
         {"renew", required_argument, NULL, OPT_RENEW},
         {"min", required_argument, NULL, OPT_MIN},
@@ -86,6 +91,8 @@ static void parse(struct options *o, int argc, char **argv) {
             o->given[c - OPT_VERB] = optarg;
     if (given(o, OPT_BY))
         arg_choice("--by", given(o, OPT_BY), parts);
+    if (given(o, OPT_PRICE))
+        prices_parse("--price", given(o, OPT_PRICE), &o->prices);
     cache_trace_operand(argc, argv, usage, &o->in);
 }
 
@@ -157,6 +164,26 @@ static void add_places(struct rules *l, const struct options *o, const char *nam
     free(text);
 }
 
+static void book_price(const struct options *o, int option, enum usage_kind kind, int64_t ttl_ns,
+                       double *price) {
+    double x = given(o, option) ? NAN : prices_relative(&o->prices, kind, ttl_ns);
+    if (!isnan(x))
+        *price = x;
+}
+
+/* What the book says of the rule and its time to live; options go before it. */
+static struct provider_rule book_rule(const struct options *o, struct provider_rule r) {
+    int64_t ttl = r.ttl_ns == PROVIDER_FOREVER ? 0 : r.ttl_ns;
+    if (!given(o, OPT_WRITE) && isnan(prices_relative(&o->prices, USAGE_WRITE, ttl)))
+        die("--price: the price book '%s' has no price for what '%s' keeps for %g s",
+            o->prices.book->name, o->prices.model, (double)ttl / 1e9);
+    book_price(o, OPT_READ, USAGE_READ, 0, &r.read);
+    book_price(o, OPT_WRITE, USAGE_WRITE, ttl, &r.write);
+    book_price(o, OPT_STORAGE, USAGE_STORAGE, 0, &r.storage);
+    book_price(o, OPT_OUTPUT_PRICE, USAGE_OUTPUT, 0, &r.output);
+    return r;
+}
+
 /* And with each time to live. */
 static void add_lives(struct rules *l, const struct options *o, const char *name,
                       struct provider_rule rule) {
@@ -165,10 +192,10 @@ static void add_lives(struct rules *l, const struct options *o, const char *name
     char **part = text ? arg_list(text, &n) : NULL;
     for (int i = 0; i < n; i++) {
         rule.ttl_ns = strcmp(part[i], "inf") ? arg_duration("--ttl", part[i]) : PROVIDER_FOREVER;
-        add_places(l, o, name, rule);
+        add_places(l, o, name, o->prices.book ? book_rule(o, rule) : rule);
     }
     if (!text)
-        add_places(l, o, name, rule);
+        add_places(l, o, name, o->prices.book ? book_rule(o, rule) : rule);
     free(part);
     free(text);
 }
@@ -188,7 +215,7 @@ static struct rules find_rules(const struct options *o) {
     struct provider_rule rule = {.read = 0.1, .write = 1.25, .ttl_ns = (int64_t)300 * 1000000000,
                                  .renew = 1, .step_tokens = 1};
     if (!given(o, OPT_PRESET)) {
-        add_lives(&l, o, "custom", change_rule(o, rule));
+        add_lives(&l, o, o->prices.book ? o->prices.model : "custom", change_rule(o, rule));
         return l;
     }
     char *text = mem_strdup(given(o, OPT_PRESET));

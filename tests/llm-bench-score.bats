@@ -116,7 +116,7 @@ END
     fails 2 score -m $MODEL --extract '(' "$T/sums"
     fails 2 score -m $MODEL --grade best "$T/sums"
     fails 2 score -m $MODEL --by day "$T/sums"
-    for price in 1 1,2,3,4 1,x 1,-2 1.1234567,2 ,; do
+    for price in 1 1,2,3,4 1,x 1,-2 1.1234567890123456789,2 , no-such-model; do
         fails 2 score -m $MODEL --price "$price" "$T/sums"
     done
 }

@@ -114,3 +114,28 @@ provider_field() {
     "$CACHE" provider --write 2 --ttl 1h "$trace" >"$T/out"
     [ "$(provider_field cost_ratio "$T/out" | xargs printf %.3f)" = 1.290 ]
 }
+
+@test "provider: prices of a price book" {
+    cat >"$T/a.book" <<'END'
+book a observed=2026-11-30
+source s observed=2026-11-30 confidence=assumed
+model m source=s
+price m input 4
+price m read 1
+price m write 5 ttl=5m
+price m write 8 ttl=1h
+price m output 20
+END
+    "$CACHE" gen --sessions 20 --seed 1 >"$T/g"
+    "$CACHE" provider --price "$T/a.book:m" --ttl 5m,1h "$T/g" >"$T/out"
+    { "$CACHE" provider --read 0.25 --write 1.25 --output-price 5 --ttl 5m "$T/g"
+        "$CACHE" provider --read 0.25 --write 2 --output-price 5 --ttl 1h "$T/g" | tail -n 1
+    } | sed 's/^custom/m/' | diff - "$T/out"
+    # An option goes before the book.
+    [ "$("$CACHE" provider --price "$T/a.book:m" --read 1 "$T/g" | cut -f 2-)" = \
+        "$("$CACHE" provider --read 1 --write 1.25 --output-price 5 "$T/g" | cut -f 2-)" ]
+    fails 2 provider --price no-such "$T/g"
+    fails 1 provider --price "$T/none.book:m" "$T/g"
+    fails 1 provider --price "$T/a.book:m" --ttl 7m "$T/g"
+    grep -q 420 "$T/err"
+}
