@@ -1,16 +1,21 @@
 # Completion for bash of the programs with verbs: the verbs, then the options of the verb, are those
 # that --help lists; so are which of them take a file, the policies and the presets.
 
+# The help of the verb; llm-cost book has verbs of its own.
+_llmutils_verb_help() {
+    local words=("${COMP_WORDS[@]:0:2}")
+    [ "${COMP_WORDS[1]}" = book ] && [ "$COMP_CWORD" -gt 2 ] && words+=("${COMP_WORDS[2]}")
+    "${words[@]}" --help 2>/dev/null
+}
+
 # One option with its words a line; "-h, --help   -V, --version" are two.
 _llmutils_help() {
-    "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
-        sed -E 's/  +-/\n  -/g' | grep -E '^  -'
+    _llmutils_verb_help | sed -E 's/  +-/\n  -/g' | grep -E '^  -'
 }
 
 # What stands under a heading of the help, without its words.
 _llmutils_names() {
-    "${COMP_WORDS[0]}" "${COMP_WORDS[1]}" --help 2>/dev/null |
-        sed -nE "/^$1/,\$s/^  ([a-z0-9][a-z0-9-]*) .*/\\1/p" | sort -u
+    _llmutils_verb_help | sed -nE "/^$1/,\$s/^  ([a-z0-9][a-z0-9-]*) .*/\\1/p" | sort -u
 }
 
 # The words that an option takes, for those that take no other.
@@ -52,6 +57,11 @@ _llmutils() {
         mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$cur")
         return
     fi
+    if [ "$COMP_CWORD" = 2 ] && [ "${COMP_WORDS[1]}" = book ]; then
+        words=$(_llmutils_verb_help | sed -nE 's/^  ([a-z]+) .*/\1/p')
+        mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
+        return
+    fi
     words=$(_llmutils_words "${COMP_WORDS[1]}:$prev")
     if [ -n "$words" ]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
@@ -72,4 +82,4 @@ _llmutils() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     fi
 }
-complete -F _llmutils llm-cache llm-bench
+complete -F _llmutils llm-bench llm-cache llm-cost

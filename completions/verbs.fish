@@ -2,16 +2,33 @@
 # they say, are those that --help lists; so are which of them take a file, the policies and the
 # presets.
 
+# llm-cost book has verbs of its own.
 function __llmutils_verbs
     set -l line (commandline -opc)
-    $line[1] --help 2>/dev/null | string replace -rf '^  ([a-z]+) +(.*)$' '$1\t$2'
+    $line --help 2>/dev/null | string replace -rf '^  ([a-z]+) +(.*)$' '$1\t$2'
+end
+
+function __llmutils_at_verb
+    set -l line (commandline -opc)
+    test (count $line) -eq 1
+    or begin
+        test (count $line) -eq 2; and test $line[2] = book
+    end
+end
+
+function __llmutils_verb_help
+    set -l line (commandline -opc)
+    if test "$line[2]" = book; and test (count $line) -gt 2
+        $line[1..3] --help 2>/dev/null
+    else
+        $line[1..2] --help 2>/dev/null
+    end
 end
 
 # One option with its words a line; "-h, --help   -V, --version" are two.
 function __llmutils_help
-    set -l line (commandline -opc)
-    $line[1..2] --help 2>/dev/null | string replace -ra '  +-' '\n  -' |
-        string split '\n' | string match -r '^  -.*'
+    __llmutils_verb_help | string replace -ra '  +-' '\n  -' | string split '\n' |
+        string match -r '^  -.*'
 end
 
 function __llmutils_options
@@ -29,8 +46,7 @@ end
 
 # What stands under a heading of the help, without its words.
 function __llmutils_names
-    set -l line (commandline -opc)
-    $line[1..2] --help 2>/dev/null |
+    __llmutils_verb_help |
         sed -nE "/^$argv[1]/,\$s/^  ([a-z0-9][a-z0-9-]*) .*/\1/p" | sort -u
 end
 
@@ -43,8 +59,8 @@ function __llmutils_after
     end
 end
 
-set -l first 'test (count (commandline -opc)) -eq 1'
-for program in llm-cache llm-bench
+set -l first __llmutils_at_verb
+for program in llm-bench llm-cache llm-cost
     complete -c $program -f -n $first -a '(__llmutils_verbs)'
     complete -c $program -f -n "not $first; and string match -q -- '-*' (commandline -ct)" -a '(__llmutils_options)'
     complete -c $program -f -n "not $first; and __llmutils_value"
