@@ -8,8 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/stat/boot.h"
 #include "lib/stat/dist.h"
-
-#define MOST_NEEDED 1e6         /* more samples than that is no advice */
+#include "lib/stat/power.h"
 
 const char *compare_verdict_name(int verdict) {
     static const char *const names[] = {
@@ -254,24 +253,6 @@ static void test(struct comparison *c, double margin) {
     c->p = test_scaled(c, edge).p;
 }
 
-/* A difference in parts of base's median. None at all is none in parts of a median of 0 too. */
-static double in_parts(double difference, double median) {
-    return difference == 0 ? 1 : median > 0 ? 1 + difference / median : NAN;
-}
-
-/* Where a sample is 0 there are no ratios: the difference, in parts of base's median. */
-static struct rank_shift ratio_of(const struct comparison *c, double level) {
-    const struct series *b = c->base, *h = c->head;
-    struct rank_shift r = rank_ratio(h->x, h->n, b->x, b->n, level);
-    if (!isnan(r.shift))
-        return r;
-    r = rank_shift(h->x, h->n, b->x, b->n, level);
-    r.shift = in_parts(r.shift, c->base_median);
-    r.interval.low = in_parts(r.interval.low, c->base_median);
-    r.interval.high = in_parts(r.interval.high, c->base_median);
-    return r;
-}
-
 static void measure(struct comparison *c, const struct compare_options *opt) {
     size_t nb = samples(c->base), nh = samples(c->head);
     c->base_median = c->head_median = c->p = c->need = c->spread = NAN;
@@ -289,24 +270,8 @@ static void measure(struct comparison *c, const struct compare_options *opt) {
     }
     if (!nb || !nh)
         return;
-    c->ratio = ratio_of(c, opt->level);
+    c->ratio = rank_change(c->head->x, nh, c->base->x, nb, opt->level);
     test(c, opt->margin);
-}
-
-/* The number of samples a side from which a p-value can pass, when `tests` are adjusted. */
-static double least_samples(double tests, double alpha) {
-    size_t n = 1;
-    while (tests * rank_least_p(n, n) > alpha)
-        n++;
-    return (double)n;
-}
-
-/* Intervals shrink with the root of the number of samples. How many until the end of the interval
- * that is across an edge has moved to it? */
-static double samples_to_reach(double from, double end, double edge, double n) {
-    double factor = (end - from) / (edge - from);
-    double need = ceil(n * factor * factor);
-    return factor > 1 && need <= MOST_NEEDED ? need : NAN;
 }
 
 /* Verdict of a difference that stands: head is larger or smaller. */
@@ -340,13 +305,13 @@ static void judge_margin(struct comparison *c, double margin) {
     else if (high <= edge && known)
         c->verdict = COMPARE_NOT_WORSE;
     else if (at > edge)
-        c->need = samples_to_reach(at, low, edge, n);
+        c->need = power_reach(at, low, edge, n);
     else if (at < -edge && !known)
-        c->need = samples_to_reach(at, high, -edge, n);
+        c->need = power_reach(at, high, -edge, n);
     else if (high > edge)
-        c->need = samples_to_reach(at, high, edge, n);
+        c->need = power_reach(at, high, edge, n);
     else
-        c->need = samples_to_reach(at, low, -edge, n);
+        c->need = power_reach(at, low, -edge, n);
 }
 
 static void judge(struct comparison *c, double least_p, double tests,
@@ -357,10 +322,10 @@ static void judge(struct comparison *c, double least_p, double tests,
                      : samples(c->head) ? COMPARE_ONLY_HEAD : COMPARE_NOTHING;
     } else if (isnan(least_p)) {
         c->verdict = COMPARE_NOTHING;
-        c->need = least_samples(tests + 1, alpha);
+        c->need = power_rank_least(tests + 1, alpha);
     } else if (least_p > alpha) {
         c->verdict = COMPARE_NOTHING;
-        c->need = least_samples(tests, alpha);
+        c->need = power_rank_least(tests, alpha);
     } else if (c->p_adjusted < alpha) {
         c->verdict = name_difference(c);
     } else if (opt->margin > 0) {

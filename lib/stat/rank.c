@@ -211,7 +211,9 @@ static uint64_t exact_depth(int na, int nb, double miss) {
     return depth;
 }
 
-static uint64_t interval_depth(size_t na, size_t nb, double level) {
+uint64_t rank_depth(size_t na, size_t nb, double level) {
+    if (!na || !nb)
+        return 0;
     double miss = (1 - level) / 2;
     if (na + nb <= EXACT_MOST)
         return exact_depth((int)na, (int)nb, miss);
@@ -231,7 +233,7 @@ struct rank_shift rank_shift(const double *a, size_t na, const double *b, size_t
     r.shift = select_difference(sa, na, sb, nb, (pairs + 1) / 2);
     if (pairs % 2 == 0)
         r.shift += (select_difference(sa, na, sb, nb, pairs / 2 + 1) - r.shift) / 2;
-    uint64_t depth = interval_depth(na, nb, level);
+    uint64_t depth = rank_depth(na, nb, level);
     if (depth) {
         r.interval.low = select_difference(sa, na, sb, nb, depth);
         r.interval.high = select_difference(sa, na, sb, nb, pairs + 1 - depth);
@@ -265,6 +267,24 @@ struct rank_shift rank_ratio(const double *a, size_t na, const double *b, size_t
     }
     free(lb);
     free(la);
+    return r;
+}
+
+/* A difference in parts of a median. None at all is none in parts of a median of 0 too. */
+static double in_parts(double difference, double median) {
+    return difference == 0 ? 1 : median > 0 ? 1 + difference / median : NAN;
+}
+
+struct rank_shift rank_change(const double *a, size_t na, const double *b, size_t nb,
+                              double level) {
+    struct rank_shift r = rank_ratio(a, na, b, nb, level);
+    if (!isnan(r.shift))
+        return r;
+    double median = order_median(b, nb);
+    r = rank_shift(a, na, b, nb, level);
+    r.shift = in_parts(r.shift, median);
+    r.interval.low = in_parts(r.interval.low, median);
+    r.interval.high = in_parts(r.interval.high, median);
     return r;
 }
 

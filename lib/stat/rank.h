@@ -10,6 +10,7 @@
 #define RANK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/stat/order.h"
 
@@ -24,6 +25,9 @@ struct rank_test {
 struct rank_test rank_mann_whitney(const double *a, size_t na, const double *b, size_t nb);
 /* The smallest p that any two such samples could give: 2 / C(na + nb, na), at most 1. */
 double rank_least_p(size_t na, size_t nb);
+/* The test rejects at 1 - level when u < depth or u > na * nb - depth, there being no ties; 0: it
+ * never does. */
+uint64_t rank_depth(size_t na, size_t nb, double level);
 
 struct rank_shift {
     double shift;               /* Hodges-Lehmann: the median of all a[i] - b[j] */
@@ -36,6 +40,10 @@ struct rank_shift {
 struct rank_shift rank_shift(const double *a, size_t na, const double *b, size_t nb, double level);
 /* The same of the ratio a / b, through logarithms; all samples are above 0, else all NAN. */
 struct rank_shift rank_ratio(const double *a, size_t na, const double *b, size_t nb, double level);
+/* The same where samples may be 0 or less: then 1 + shift / median(b). NAN when that median is not
+ * above 0, but 1 of no difference. */
+struct rank_shift rank_change(const double *a, size_t na, const double *b, size_t nb,
+                              double level);
 
 /* Wilcoxon's signed ranks of paired differences (zeros left out): exact, also with ties, while
  * n <= 60. u is the sum of the ranks of positive differences. p is NAN for no differences, 1 where
