@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cmd/bench_stat.h"
-#include "lib/base/utf8.h"
-#include "lib/format/jsonw.h"
+#include "cmd/report_gab.h"
+#include "cmd/report_junit.h"
 #include "lib/stat/interval.h"
 
 int stat_fails(const struct stat_options *o, const struct comparison *c) {
@@ -146,30 +146,10 @@ static void comparison_rows(const struct stat_options *o, const struct stat_side
 
 /* ---- JUnit -------------------------------------------------------------------------------- */
 
-/* Bytes that are no UTF-8, and the two characters that XML does not allow, become U+FFFD. */
-static void add_xml(struct buf *b, const char *s) {
-    for (size_t n; *s; s += n) {
-        uint32_t cp;
-        int got = utf8_get(s, strnlen(s, 4), &cp);
-        const char *entity = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;"
-                             : *s == '"' ? "&quot;"
-                             : got < 1 || cp == 0xFFFE || cp == 0xFFFF ? "\xEF\xBF\xBD" : NULL;
-        n = got < 1 ? 1 : (size_t)got;
-        if (entity)
-            buf_adds(b, entity);
-        else if ((unsigned char)*s < ' ' || *s == 127)
-            buf_addc(b, ' ');
-        else
-            buf_add(b, s, n);
-    }
-}
-
 /* "103.2 tok/s, was 110.5; ratio 0.934 (0.921 to 0.948), p 0.0004" */
 static void add_numbers(struct buf *b, const struct comparison *c) {
     const struct series *s = either(c);
-    char text[256];
-    snprintf(text, sizeof text, "%.6g %.40s, was %.6g", c->head_median, s->unit, c->base_median);
-    add_xml(b, text);
+    buf_printf(b, "%.6g %.40s, was %.6g", c->head_median, s->unit, c->base_median);
     if (!isnan(c->p_adjusted))
         buf_printf(b, "; ratio %.4g (%.4g to %.4g), p %.3g", c->ratio.shift,
                    c->ratio.interval.low, c->ratio.interval.high, c->p_adjusted);
@@ -186,78 +166,40 @@ static int is_skipped(const struct comparison *c) {
     return c->verdict >= COMPARE_NOTHING;
 }
 
-static void add_case(struct buf *b, const struct stat_options *o, const struct stat_side *side,
-                     const struct comparison *c) {
-    const char *verdict = compare_verdict_name(c->verdict);
-    const char *tag = is_failure(o, c) ? "failure" : is_skipped(c) ? "skipped" : NULL;
-    buf_adds(b, "  <testcase classname=\"");
-    add_xml(b, side[c->pair + 1].label);
-    buf_adds(b, "\" name=\"");
-    add_xml(b, either(c)->name);
-    buf_adds(b, "\" time=\"0\">\n");
-    if (tag) {
-        buf_printf(b, "    <%s message=\"%s: ", tag, verdict);
-        add_numbers(b, c);
-        buf_adds(b, "\"/>\n");
-    } else {
-        buf_printf(b, "    <system-out>%s: ", verdict);
-        add_numbers(b, c);
-        buf_adds(b, "</system-out>\n");
-    }
-    buf_adds(b, "  </testcase>\n");
-}
-
 static void print_junit(const struct stat_options *o, const struct stat_side *side,
                         const struct comparisons *c) {
-    struct buf b = {0};
-    size_t failures = 0, skipped = 0;
+    struct junit_case *one = mem_array(c->n + 1, sizeof *one);
+    struct buf *text = mem_array(c->n + 1, sizeof *text);
     for (size_t i = 0; i < c->n; i++) {
-        failures += is_failure(o, &c->c[i]) != 0;
-        skipped += !is_failure(o, &c->c[i]) && is_skipped(&c->c[i]);
+        const struct comparison *from = &c->c[i];
+        buf_printf(&text[i], "%s: ", compare_verdict_name(from->verdict));
+        add_numbers(&text[i], from);
+        one[i] = (struct junit_case){
+            side[from->pair + 1].label, either(from)->name,
+            is_failure(o, from) ? JUNIT_FAILED : is_skipped(from) ? JUNIT_SKIPPED : JUNIT_PASSED,
+            text[i].data};
     }
-    buf_adds(&b, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    buf_printf(&b, "<testsuite name=\"llm-bench stat\" tests=\"%zu\" failures=\"%zu\" "
-               "errors=\"0\" skipped=\"%zu\" time=\"0\">\n", c->n, failures, skipped);
+    junit_write(stdout, "llm-bench stat", one, c->n);
     for (size_t i = 0; i < c->n; i++)
-        add_case(&b, o, side, &c->c[i]);
-    buf_adds(&b, "</testsuite>\n");
-    fwrite(b.data, 1, b.len, stdout);
-    buf_free(&b);
+        buf_free(&text[i]);
+    free(text);
+    free(one);
 }
 
 /* ---- github-action-benchmark -------------------------------------------------------------- */
 
-/* The action takes one direction a call (customBiggerIsBetter, customSmallerIsBetter): --only
- * chooses it. */
+/* --only chooses the direction. */
 static void add_github(struct buf *b, const struct series *s, double median,
                        struct interval i, const char *verdict) {
     static const char *const ways[] = {"unknown", "higher", "lower"};
-    char range[64];
     struct buf extra = {0};
-    if (isnan(median))
-        return;
-    jsonw_open(b, '{');
-    jsonw_str(b, "name", s->name);
-    jsonw_str(b, "unit", s->unit);
-    jsonw_float(b, "value", median);
-    if (!isnan(i.low)) {
-        snprintf(range, sizeof range, "%.6g to %.6g", i.low, i.high);
-        jsonw_str(b, "range", range);
-    }
     buf_printf(&extra, "better: %s\nn: %zu", ways[s->better], s->n);
     if (verdict)
         buf_printf(&extra, "\nverdict: %s", verdict);
     if (*s->origin)
         buf_printf(&extra, "\n%s", s->origin);
-    jsonw_str(b, "extra", extra.data);
-    jsonw_close(b, '}');
+    gab_add(b, s->name, s->unit, median, i, extra.data);
     buf_free(&extra);
-}
-
-static void print_array(struct buf *b) {
-    buf_adds(b, "]\n");
-    fwrite(b->data, 1, b->len, stdout);
-    buf_free(b);
 }
 
 static void warn_of_directions(const struct stat_options *o, const struct serieses *all) {
@@ -272,12 +214,12 @@ static void warn_of_directions(const struct stat_options *o, const struct series
 static void print_github(const struct stat_options *o, const struct stat_side *side, int n,
                          const struct comparisons *c) {
     struct buf b = {0};
-    jsonw_open(&b, '[');
+    gab_open(&b);
     for (size_t i = 0; i < c->n; i++)
         if (c->c[i].head && c->c[i].pair == c->pairs - 1)
             add_github(&b, c->c[i].head, c->c[i].head_median, c->c[i].head_interval,
                        compare_verdict_name(c->c[i].verdict));
-    print_array(&b);
+    gab_close(&b, stdout);
     warn_of_directions(o, side[n - 1].all);
 }
 
@@ -289,14 +231,14 @@ void stat_print_summary(const struct stat_options *o, const struct stat_side *si
         summary_rows(o, side);
         return;
     }
-    jsonw_open(&b, '[');
+    gab_open(&b);
     for (size_t i = 0; i < side->all->n; i++) {
         const struct series *s = &side->all->s[i];
         struct interval interval;
         double median = order_summary(s->x, s->n, o->compare.level, &interval);
         add_github(&b, s, median, interval, NULL);
     }
-    print_array(&b);
+    gab_close(&b, stdout);
     warn_of_directions(o, side->all);
 }
 

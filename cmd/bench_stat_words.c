@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/bench_stat.h"
+#include "cmd/origin.h"
 
 /* ---- noise -------------------------------------------------------------------------------- */
 
@@ -36,23 +37,6 @@ void stat_say_summary(const struct stat_options *o, const struct stat_side *side
 }
 
 /* ---- where they were measured ------------------------------------------------------------- */
-
-/* The texts of all lines "key: text" in origin, joined. NULL: none. The caller frees. */
-static char *origin_of(const char *origin, const char *key) {
-    struct buf b = {0};
-    size_t n = strlen(key);
-    for (const char *p = origin; *p;) {
-        size_t line = strcspn(p, "\n");
-        if (line > n + 2 && !memcmp(p, key, n) && p[n] == ':') {
-            char *text = mem_strndup(p + n + 2, line - n - 2);
-            if (!b.data || !strstr(b.data, text))
-                buf_printf(&b, "%s%s", b.len ? "; " : "", text);
-            free(text);
-        }
-        p += line + (p[line] == '\n');
-    }
-    return b.data;
-}
 
 /* 1 when it was said. */
 static int say_origin(const struct stat_side *base, const struct stat_side *head,
