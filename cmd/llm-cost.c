@@ -15,6 +15,11 @@ static const struct verb verbs[] = {
     {"model", cost_model, "FLOPs, bytes and parameters of a model, however it is served"},
     {"curve", cost_curve, "what a request costs by its length, and the next token"},
     {"estimate", cost_estimate, "time, energy and money of a request on a device"},
+    {"profile", cost_profile, "a measured run into the ledger: FLOP, byte, second, joule, dollar"},
+    {"diff", cost_diff, "what changed between two runs, and where the money went"},
+    {"check", cost_check, "the regression gate: exit 3 worse, 4 cannot be told, 0 neither"},
+    {"carbon", cost_carbon, "joules to CO2: measured, modelled, by formula; training paid back"},
+    {"agent", cost_agent, "a context over turns and days: recomputed, cached or kept"},
     {0},
 };
 
