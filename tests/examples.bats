@@ -6,6 +6,7 @@ setup() {
     export LLM_RUN=${BUILD:-build}/llm-run
     export LLM_CACHE=${BUILD:-build}/llm-cache
     export LLM_BENCH=${BUILD:-build}/llm-bench
+    export LLM_COST=${BUILD:-build}/llm-cost
     set -o pipefail
 }
 
@@ -82,8 +83,26 @@ hits() {
     holds "$(cell paged 4) < $(cell pow2 4) && $(cell pow2 4) < $(cell max 4)"
 }
 
+@test "cost-gate: a longer prompt does not pass, the same one does" {
+    export RESULTS=$BATS_TEST_TMPDIR/results
+    unset GITHUB_ACTIONS
+    run examples/ci/cost-gate.sh
+    [ "$status" = 3 ]
+    [ "$(cell prompt_tokens 16)/$(cell prompt_usd 16)/$(cell usd 16)" = fail/fail/fail ]
+    holds "$(cell prompt_tokens 9) > 2"
+    grep -q '^### llm-cost check: fail' "$RESULTS/comment.md"
+    run examples/ci/cost-gate.sh "$RESULTS/base.txt" "$RESULTS/base.txt" 1
+    [ "$status" = 0 ]
+    grep -q 'failures="0"' "$RESULTS/gate.xml"
+    export GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=$RESULTS/summary
+    run examples/ci/cost-gate.sh "$RESULTS/base.txt" "$RESULTS/head.txt" 1
+    [ "$status" = 3 ]
+    grep -q '^::error title=fail%3A prompt_tokens::' <<<"$output"
+    grep -q 'llm-cost check: fail' "$RESULTS/summary"
+}
+
 @test "every example has its test here" {
-    for script in examples/*.sh; do
+    for script in examples/*.sh examples/*/*.sh; do
         grep -q "run $script" "$BATS_TEST_DIRNAME/examples.bats"
     done
 }
