@@ -18,6 +18,7 @@ static const struct verb verbs[] = {
     {"profile", cost_profile, "a measured run into the ledger: FLOP, byte, second, joule, dollar"},
     {"diff", cost_diff, "what changed between two runs, and where the money went"},
     {"check", cost_check, "the regression gate: exit 3 worse, 4 cannot be told, 0 neither"},
+    {"profile", cost_profile, "a measured run into the ledger: FLOP, byte, second, joule, dollar"},
     {"carbon", cost_carbon, "joules to CO2: measured, modelled, by formula; training paid back"},
     {"agent", cost_agent, "a context over turns and days: recomputed, cached or kept"},
     {0},
