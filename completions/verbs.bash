@@ -59,7 +59,7 @@ _llmutils() {
     fi
     if [ "$COMP_CWORD" = 2 ] && [ "${COMP_WORDS[1]}" = book ]; then
         words=$(_llmutils_verb_help | sed -nE 's/^  ([a-z]+) .*/\1/p')
-        mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
     words=$(_llmutils_words "${COMP_WORDS[1]}:$prev")

@@ -6,25 +6,31 @@ bats_require_minimum_version 1.5.0
 setup_file() {
     export CACHE=${BUILD:-build}/llm-cache
     export BENCH=${BUILD:-build}/llm-bench
+    export COST=${BUILD:-build}/llm-cost
 }
 
 setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     T=$BATS_TEST_TMPDIR
     mkdir "$T/bin"
-    ln -s "$(realpath "$CACHE")" "$(realpath "$BENCH")" "$T/bin"
+    ln -s "$(realpath "$CACHE")" "$(realpath "$BENCH")" "$(realpath "$COST")" "$T/bin"
     PATH=$T/bin:$PATH
 }
 
-# verbs PROGRAM
+# verbs PROGRAM [VERB]
 verbs() {
-    "$1" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'
+    "$@" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'
 }
 
-# options PROGRAM VERB: the long ones
+# options PROGRAM VERB [VERB]: the long ones
 options() {
-    "$1" "$2" --help | grep -E '^ +-' | sed -E 's/  +-/\n-/g' |
+    "$@" --help | grep -E '^ +-' | sed -E 's/  +-/\n-/g' |
         sed -nE 's/^(-[a-zA-Z], +)?(--[a-z0-9-]+).*/\2/p' | sort -u
+}
+
+# A verb's own verbs and their options, as lines of "PROGRAM VERB VERB".
+inner_verbs() {
+    verbs llm-cost book | sed 's/^/llm-cost book /'
 }
 
 # bash_offers WORD...: what bash offers for the last word, one a line.
@@ -54,20 +60,36 @@ zsh_offers() {
 }
 
 @test "completion: bash offers the verbs first" {
-    for program in llm-cache llm-bench; do
+    for program in llm-bench llm-cache llm-cost; do
         diff <(bash_offers $program '') <({ verbs $program; echo --help; echo --version; } | sort)
     done
     [ "$(bash_offers llm-cache sem)" = semantic ]
 }
 
 @test "completion: bash offers every option of every verb, and no other" {
-    for program in llm-cache llm-bench; do
+    for program in llm-bench llm-cache llm-cost; do
         for verb in $(verbs $program); do
             diff <(bash_offers $program "$verb" --) <(options $program "$verb")
         done
     done
     bash_offers llm-cache replay - | grep -qx -- -V
     [ "$(bash_offers llm-cache replay --sem)" = --semantics ]
+}
+
+@test "completion: the verbs of llm-cost book have theirs too" {
+    diff <(bash_offers llm-cost book "") <(verbs llm-cost book | sort)
+    inner_verbs | while read -r words; do
+        # shellcheck disable=SC2086
+        diff <(bash_offers $words --) <(options $words)
+        if command -v zsh >/dev/null; then
+            # shellcheck disable=SC2086
+            diff <(zsh_offers $words -- | grep -- --) <(options $words)
+        fi
+        if command -v fish >/dev/null; then
+            # shellcheck disable=SC2086
+            diff <(fish_offers "$words --") <(options $words)
+        fi
+    done
 }
 
 @test "completion: bash offers files where a file stands, words where they are known" {
@@ -84,7 +106,7 @@ zsh_offers() {
 
 @test "completion: zsh offers verbs, options, files" {
     command -v zsh >/dev/null || skip "no zsh"
-    for program in llm-cache llm-bench; do
+    for program in llm-bench llm-cache llm-cost; do
         diff <(zsh_offers $program '') <(verbs $program | sort)
         for verb in $(verbs $program); do
             diff <(zsh_offers $program "$verb" -- | grep -- --) <(options $program "$verb")
@@ -100,7 +122,7 @@ zsh_offers() {
 @test "completion: fish offers verbs, options, files" {
     command -v fish >/dev/null || skip "no fish"
     touch "$T/a.npy"
-    for program in llm-cache llm-bench; do
+    for program in llm-bench llm-cache llm-cost; do
         diff <(fish_offers "$program ") <(verbs $program | sort)
         for verb in $(verbs $program); do
             diff <(fish_offers "$program $verb --") <(options $program "$verb")
