@@ -39,7 +39,7 @@ bash_offers() {
         COMP_WORDS=("$@")
         COMP_CWORD=$(($# - 1))
         _llmutils
-        printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | sort -u
+        [ "${#COMPREPLY[@]}" = 0 ] || printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | sort -u
 }
 
 fish_offers() {
