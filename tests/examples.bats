@@ -118,3 +118,25 @@ hits() {
     # Reality is below the flat assumption.
     holds "$(grep 'million FLOPs' <<<"$output" | tail -n 1 | awk '{ print $5 }') > 1"
 }
+
+# Numbers are compared as such: the last digit may differ with the C library.
+@test "long-context: the table that is committed, and what it shows" {
+    run examples/long-context.sh
+    [ "$status" = 0 ]
+    paste <(echo "$output") examples/long-context.tsv | awk -F '\t' '
+        { for (i = 1; i <= 5; i++)
+            if ($i != $(i + 5) && !($i + 0 && ($i - $(i + 5)) ^ 2 < ($i * 0.011) ^ 2)) {
+                print; bad = 1
+            } }
+        END { exit bad || NR < 60 }'
+    usd() {
+        awk -F '\t' -v c="$1" -v w="$2" '$1 == c && $2 == w { print $3 }' <<<"$output"
+    }
+    # A tier doubles the linear bill of a repository; a cache halves it and more.
+    holds "$(usd repository 'bill, no cache') > 1.9 * $(usd repository 'bill, linear')"
+    holds "$(usd repository 'bill, cached prefix') < $(usd repository 'bill, linear') / 2"
+    # Gains do not multiply.
+    holds "$(usd document all) < $(usd document none) / 1000"
+    holds "$(usd document 'product of each alone') > 2 * $(usd document all)"
+    holds "$(usd repository 'product of each alone') < $(usd repository all) / 2"
+}
