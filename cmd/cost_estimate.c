@@ -15,7 +15,7 @@
 
 enum {
     OPT_PROMPT = OPT_VERB, OPT_CACHED, OPT_OUTPUT, OPT_BATCH, OPT_BLOCK_TOKENS, OPT_RESERVE,
-    OPT_DRAFT, OPT_ACCEPT, OPT_DRAFT_SHAPE, OPT_PRICE_HOUR, OPT_UTILIZATION, OPT_TECHNIQUE, OPT_PLOT
+    OPT_DRAFT, OPT_ACCEPT, OPT_DRAFT_SHAPE, OPT_PRICE_HOUR, OPT_UTILISATION, OPT_TECHNIQUE, OPT_PLOT
 };
 
 static const char *const usage[] = {
@@ -47,7 +47,7 @@ static const char *const usage[] = {
     "      --plot FILE        gains as bars (.svg, .png); needs gnuplot\n"
     "Money\n"
     "      --price-hour USD   of one device (default: the lowest in the book)\n"
-    "      --utilization P    share of the paid time that works (default 100%)\n"
+    "      --utilisation P    share of the paid time that works (default 100%)\n"
     "      --book BOOK        a price book, llm-book(5) (default: $LLM_COST_BOOK, else starter)\n"
     "      --at DATE          its prices of that day (default: now)\n",
     FIELDS_USAGE,
@@ -71,7 +71,7 @@ static const struct option longs[] = {
     {"accept", required_argument, NULL, OPT_ACCEPT},
     {"draft-shape", required_argument, NULL, OPT_DRAFT_SHAPE},
     {"price-hour", required_argument, NULL, OPT_PRICE_HOUR},
-    {"utilization", required_argument, NULL, OPT_UTILIZATION},
+    {"utilisation", required_argument, NULL, OPT_UTILISATION},
     {"technique", required_argument, NULL, OPT_TECHNIQUE},
     {"plot", required_argument, NULL, OPT_PLOT}, {NULL, 0, NULL, 0}};
 
@@ -100,7 +100,7 @@ static void take_option(struct estimate_options *o, int c, const char *arg) {
     case OPT_PRICE_HOUR:
         o->price_hour = money_dollars(arg_money("--price-hour", arg));
         break;
-    case OPT_UTILIZATION: o->utilization = arg_share("--utilization", arg, 0.001, 1); break;
+    case OPT_UTILISATION: o->utilisation = arg_share("--utilisation", arg, 0.001, 1); break;
     case OPT_TECHNIQUE:
         estimate_check_techniques(arg);
         o->techniques = arg;
@@ -236,7 +236,7 @@ static void estimate_all(const struct estimate_options *o) {
 int cost_estimate(int argc, char **argv) {
     struct estimate_options o = {
         .shape = COST_SHAPE, .draft_shape = COST_SHAPE, .books = COST_BOOKS, .device = COST_DEVICE,
-        .prompt = 1024, .output = 128, .batch = 1, .draft = -1, .accept = 0.8, .utilization = 1,
+        .prompt = 1024, .output = 128, .batch = 1, .draft = -1, .accept = 0.8, .utilisation = 1,
         .price_hour = NAN};
     parse(&o, argc, argv);
     estimate_all(&o);

@@ -23,7 +23,7 @@ struct estimate_options {
     int64_t prompt, cached, output, batch;
     int64_t block_tokens, reserve_tokens;
     int draft;                              /* -1: not given */
-    double accept, utilization;
+    double accept, utilisation;
     double price_hour;                      /* of a device; NAN: the book's */
     const char *techniques;                 /* NULL: no table of them */
     const char *plot;
@@ -34,7 +34,7 @@ struct estimate_case {
     struct work_model model;
     int64_t prompt, cached, output;
     const struct roof_setup *roof;
-    double price_hour, utilization;
+    double price_hour, utilisation;
 };
 
 struct estimate {

@@ -11,7 +11,7 @@ struct estimate_case estimate_case_of(const struct estimate_options *o,
                   .accept = o->accept, .draft_shape = o->draft_shape.shape,
                   .block_tokens = o->block_tokens, .reserve_tokens = o->reserve_tokens},
         .prompt = o->prompt, .cached = o->cached, .output = o->output, .roof = &d->roof,
-        .price_hour = price_hour, .utilization = o->utilization};
+        .price_hour = price_hour, .utilisation = o->utilisation};
 }
 
 static struct roof time_of(const struct estimate_case *c, const struct work *w) {
@@ -57,6 +57,6 @@ struct estimate estimate_case(const struct estimate_case *given, int fit_batch) 
         .resident_bytes = roof_resident(c.roof, &c.model, c.model.batch, tokens),
         .memory = roof_memory(c.roof, &c.model, c.model.batch, tokens), .fits = fits};
     e.out_tps = c.output > 1 ? batch / e.tpot_s : NAN;
-    e.usd = e.device_s * c.price_hour / 3600 / c.utilization;
+    e.usd = e.device_s * c.price_hour / 3600 / c.utilisation;
     return e;
 }

@@ -22,28 +22,38 @@ _llmutils_names() {
 _llmutils_words() {
     case $1 in
         *:--semantics) echo plain vllm sglang ;;
-        model:--kv-type) echo f16 f32 q8_0 ;;
+        llm-bench:model:--kv-type) echo f16 f32 q8_0 ;;
         *:--kv-type) echo f32 f16 bf16 fp8 q8_0 ;;
         *:--cpu) echo ref avx2 avx512 ;;
-        replay:--policy) echo all "$(_llmutils_names Policies)" ;;
-        replay:--by) echo session time position lifetime ;;
-        paged:--scheme) echo max pow2 oracle paged ;;
-        paged:--allocator) echo buddy first-fit ;;
-        tiers:--write) echo through selective back exclusive all ;;
-        provider:--preset) _llmutils_names Presets ;;
-        provider:--renew) echo yes no ;;
-        provider:--place) echo turns spread double ;;
-        provider:--by) echo session ;;
-        semantic:--policy) echo lru fifo ;;
-        *:--device) echo h100-sxm h200 a100-80g mi300x rtx-4090 cpu ;;
-        stat:--format) echo table tsv csv jsonl md sql junit github-action-benchmark ;;
-        device:--format) echo profile table tsv csv jsonl md sql ;;
+        *:replay:--policy) echo all "$(_llmutils_names Policies)" ;;
+        *:replay:--by) echo session time position lifetime ;;
+        *:paged:--scheme) echo max pow2 oracle paged ;;
+        *:paged:--allocator) echo buddy first-fit ;;
+        *:tiers:--write) echo through selective back exclusive all ;;
+        *:provider:--preset) _llmutils_names Presets ;;
+        *:provider:--renew) echo yes no ;;
+        *:provider:--place) echo turns spread double ;;
+        *:provider:--by) echo session ;;
+        *:semantic:--policy) echo lru fifo ;;
+        *:--device | *:breakeven:--own)
+            echo h100-sxm h200 b200 gb200 a100-80g mi300x l40s rtx-4090 tpu-v5e groq-lpu sambanova-sn40l cpu ;;
+        *:--book) llm-cost book list 2>/dev/null | sed 1d | cut -f 1 ;;
+        *:--service) echo standard batch flex priority ;;
+        *:price:--by) echo model day month session service ;;
+        *:forecast:--by) echo session day ;;
+        *:breakeven:--ways) echo api batch flex priority off-peak provisioned plan own ;;
+        *:curve:--cost) echo flops seconds joules usd ;;
+        *:estimate:--technique)
+            echo all moe kv-cache paged prefix-cache flash speculation weights kv-type ;;
+        *:carbon:--grid) llm-cost carbon --grids 2>/dev/null | sed 1d | cut -f 1 ;;
+        *:stat:--format) echo table tsv csv jsonl md sql junit github-action-benchmark ;;
+        *:device:--format) echo profile table tsv csv jsonl md sql ;;
         *:--format) echo table tsv csv jsonl md sql ;;
-        score:--grade) echo exact numeric regex choice ;;
-        score:--by) echo topic ;;
-        serve:--arrival) echo poisson gamma:2 uniform ;;
-        serve:--api) echo chat completions ;;
-        null:--usage) echo every last none ;;
+        *:score:--grade) echo exact numeric regex choice ;;
+        *:score:--by) echo topic ;;
+        *:serve:--arrival) echo poisson gamma:2 uniform ;;
+        *:serve:--api) echo chat completions ;;
+        *:null:--usage) echo every last none ;;
     esac
 }
 
@@ -62,11 +72,11 @@ _llmutils() {
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
-    words=$(_llmutils_words "${COMP_WORDS[1]}:$prev")
+    words=$(_llmutils_words "${COMP_WORDS[0]##*/}:${COMP_WORDS[1]}:$prev")
     if [ -n "$words" ]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
-        # A profile of one's own is a file.
-        if [ "$prev" = --device ] && [ "${#COMPREPLY[@]}" = 0 ]; then
+        # A profile or a book of one's own is a file.
+        if [[ $prev == --device || $prev == --own || $prev == --book ]] && [ "${#COMPREPLY[@]}" = 0 ]; then
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         fi

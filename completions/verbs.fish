@@ -60,12 +60,14 @@ function __llmutils_after
 end
 
 set -l first __llmutils_at_verb
+set -l devices h100-sxm h200 b200 gb200 a100-80g mi300x l40s rtx-4090 tpu-v5e groq-lpu \
+    sambanova-sn40l cpu
 for program in llm-bench llm-cache llm-cost
     complete -c $program -f -n $first -a '(__llmutils_verbs)'
     complete -c $program -f -n "not $first; and string match -q -- '-*' (commandline -ct)" -a '(__llmutils_options)'
     complete -c $program -f -n "not $first; and __llmutils_value"
     complete -c $program -n '__llmutils_after --cpu' -a 'ref avx2 avx512'
-    complete -c $program -n '__llmutils_after --device' -a 'h100-sxm h200 a100-80g mi300x rtx-4090 cpu'
+    complete -c $program -n '__llmutils_after --device' -a "$devices"
 end
 function __llmutils_takes
     complete -c $argv[1] -n "__llmutils_after $argv[2]" -a "$argv[3]"
@@ -91,3 +93,14 @@ __llmutils_takes llm-bench '--by score' topic
 __llmutils_takes llm-bench '--arrival serve' 'poisson gamma:2 uniform'
 __llmutils_takes llm-bench '--api serve' 'chat completions'
 __llmutils_takes llm-bench '--usage null' 'every last none'
+__llmutils_takes llm-cost '--format' 'table tsv csv jsonl md sql'
+__llmutils_takes llm-cost '--kv-type' 'f32 f16 bf16 fp8 q8_0'
+__llmutils_takes llm-cost '--own breakeven' "$devices"
+__llmutils_takes llm-cost '--book' '(llm-cost book list 2>/dev/null | sed 1d | cut -f 1)'
+__llmutils_takes llm-cost '--service' 'standard batch flex priority'
+__llmutils_takes llm-cost '--by price' 'model day month session service'
+__llmutils_takes llm-cost '--by forecast' 'session day'
+__llmutils_takes llm-cost '--ways breakeven' 'api batch flex priority off-peak provisioned plan own'
+__llmutils_takes llm-cost '--cost curve' 'flops seconds joules usd'
+__llmutils_takes llm-cost '--technique estimate' 'all moe kv-cache paged prefix-cache flash speculation weights kv-type'
+__llmutils_takes llm-cost '--grid carbon' '(llm-cost carbon --grids 2>/dev/null | sed 1d | cut -f 1)'

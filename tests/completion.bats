@@ -227,5 +227,41 @@ llm-bench score --by
 llm-bench serve --arrival
 llm-bench serve --api
 llm-bench null --usage
+llm-cost breakeven --ways
+llm-cost breakeven --own
+llm-cost carbon --grid
+llm-cost curve --cost
+llm-cost estimate --device
+llm-cost estimate --technique
+llm-cost forecast --by
+llm-cost model --kv-type
+llm-cost price --book
+llm-cost price --by
+llm-cost price --format
+llm-cost price --service
+EOF
+}
+
+@test "completion: the words for llm-cost are those that it takes" {
+    echo '{"model":"gpt-5.4","input_length":10,"output_length":10,"timestamp":0}' >"$T/u"
+    while read -r verb option more; do
+        [ -n "$(bash_offers llm-cost "$verb" "$option" "")" ]
+        for word in $(bash_offers llm-cost "$verb" "$option" ""); do
+            # shellcheck disable=SC2086 # what else the verb needs
+            run "$COST" "$verb" "$option" "$word" $more
+            [ "$status" != 2 ] || { echo "$option $word: $output"; return 1; }
+        done
+    done <<EOF
+breakeven --ways $T/u
+breakeven --own --shape llama-3.1-8b $T/u
+carbon --grid --shape llama-3.1-8b $T/u
+curve --cost --shape llama-3.1-8b --device h100-sxm --model gpt-5.4
+estimate --device --shape llama-3.1-8b --price-hour 1
+estimate --technique --shape qwen3-30b-a3b --cached 100
+forecast --by $T/u
+model --kv-type --shape llama-3.1-8b
+price --book $T/u
+price --by $T/u
+price --service $T/u
 EOF
 }

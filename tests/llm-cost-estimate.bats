@@ -43,7 +43,7 @@ near() {
 }
 
 @test "estimate: money is the devices' time at their price" {
-    est --shape llama-3.1-70b --tp 4 --price-hour 2.5 --utilization 50% --output 65
+    est --shape llama-3.1-70b --tp 4 --price-hour 2.5 --utilisation 50% --output 65
     near '.[0].usd / (.[0].device_s / 3600 * 2.5 / 0.5)' 1e-9
     near '.[0].usd_per_mtok / (.[0].usd / (1024 + 65) * 1e6)' 1e-9
     jq -e '.devices == 4 and .usd_hour == 2.5' "$T/out"
