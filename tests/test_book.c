@@ -190,6 +190,12 @@ static void refuses_sizes(void) {
     s.len = 0;
     buf_adds(&s, HEAD);
     for (int i = 0; i < 65; i++)
+        buf_printf(&s, "price a input 1 service=s%d days=mon\n", i);
+    CHECK(!book_parse("t.book", s.data, s.len, &err));
+    CHECK(strstr(err.text, "at most 64 rows with hours or days of a model and kind, found 65"));
+    s.len = 0;
+    buf_adds(&s, HEAD);
+    for (int i = 0; i < 65; i++)
         buf_printf(&s, "factor * 1 service=s%d\n", i);
     CHECK(!book_parse("t.book", s.data, s.len, &err));
     CHECK(strstr(err.text, "t.book:67: expected at most 64 rows for all models"));

@@ -42,7 +42,8 @@ void book_index_rows(struct book *b);
 #define BOOK_WORDS 64           /* of a line */
 #define BOOK_LINE 65536         /* bytes of a line */
 #define BOOK_STARS 64           /* rows for all models */
-#define BOOK_GROUP 1024         /* rows of one model and kind */
+#define BOOK_GROUP 1024         /* rows of one model and kind, */
+#define BOOK_GROUP_WINDOWS 64   /* and those of them that have hours or days */
 
 struct book_field {             /* a word, or KEY=VALUE */
     char *key;                  /* NULL: a word */

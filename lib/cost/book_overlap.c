@@ -112,6 +112,13 @@ static int check_group(const struct group *g, struct err *err) {
     if (g->n > BOOK_GROUP)
         return err_set(err, "%s:%d: expected at most %d rows of a model and kind, found %d of %s",
                        g->b->path, first->line, BOOK_GROUP, g->n, model_name(g->b, first));
+    int windows = 0;
+    for (int i = 0; i < g->n; i++)
+        windows += !!(g->item[i].mask & BOOK_WINDOW);
+    if (windows > BOOK_GROUP_WINDOWS)
+        return err_set(err, "%s:%d: expected at most %d rows with hours or days of a model and "
+                       "kind, found %d of %s", g->b->path, first->line, BOOK_GROUP_WINDOWS,
+                       windows, model_name(g->b, first));
     for (int i = 0; i < g->n; i++)
         for (int k = i + 1; k < g->n; k++) {
             const struct book_row *a = g->item[i].row;
