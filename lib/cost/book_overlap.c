@@ -107,31 +107,41 @@ static const char *model_name(const struct book *b, const struct book_row *row) 
     return row->model < 0 ? "*" : b->model[row->model].name;
 }
 
-static int check_group(const struct group *g, struct err *err) {
-    const struct book_row *first = g->item->row;
-    if (g->n > BOOK_GROUP)
-        return err_set(err, "%s:%d: expected at most %d rows of a model and kind, found %d of %s",
-                       g->b->path, first->line, BOOK_GROUP, g->n, model_name(g->b, first));
+static int check_size(const struct group *g, struct err *err) {
     int windows = 0;
+    int line = g->item->row->line;
+    const char *name = model_name(g->b, g->item->row);
     for (int i = 0; i < g->n; i++)
         windows += !!(g->item[i].mask & BOOK_WINDOW);
+    if (g->n > BOOK_GROUP)
+        return err_set(err, "%s:%d: expected at most %d rows of a model and kind, found %d of %s",
+                       g->b->path, line, BOOK_GROUP, g->n, name);
     if (windows > BOOK_GROUP_WINDOWS)
         return err_set(err, "%s:%d: expected at most %d rows with hours or days of a model and "
-                       "kind, found %d of %s", g->b->path, first->line, BOOK_GROUP_WINDOWS,
-                       windows, model_name(g->b, first));
+                       "kind, found %d of %s", g->b->path, line, BOOK_GROUP_WINDOWS, windows, name);
+    return 0;
+}
+
+static int refuse(const struct group *g, const struct book_row *a, const struct book_row *b,
+                  struct err *err) {
+    int later = a->line > b->line ? a->line : b->line;
+    int earlier = a->line > b->line ? b->line : a->line;
+    return err_set(err, "%s:%d: expected rows that do not overlap, found one for %s that holds "
+                   "beside line %d and neither goes before the other", g->b->path, later,
+                   model_name(g->b, a), earlier);
+}
+
+static int check_group(const struct group *g, struct err *err) {
+    if (check_size(g, err))
+        return -1;
     for (int i = 0; i < g->n; i++)
         for (int k = i + 1; k < g->n; k++) {
-            const struct book_row *a = g->item[i].row;
-            const struct book_row *b = g->item[k].row;
-            if (b->when.from_ns >= a->when.to_ns)
+            const struct item *a = &g->item[i];
+            const struct item *b = &g->item[k];
+            if (b->row->when.from_ns >= a->row->when.to_ns)
                 break;
-            if (!overlap(g, &g->item[i], &g->item[k]))
-                continue;
-            int later = a->line > b->line ? a->line : b->line;
-            int earlier = a->line > b->line ? b->line : a->line;
-            return err_set(err, "%s:%d: expected rows that do not overlap, found one for %s that "
-                           "holds beside line %d and neither goes before the other", g->b->path,
-                           later, model_name(g->b, a), earlier);
+            if (overlap(g, a, b))
+                return refuse(g, a->row, b->row, err);
         }
     return 0;
 }
