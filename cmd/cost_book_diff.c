@@ -13,10 +13,11 @@ enum { OPT_CHECK = OPT_VERB };
 
 static const char *const usage[] = {
     "usage: llm-cost book diff [OPTION]... OLD NEW\n"
-    "Prices, factors, plans, provisioned units and GPU time that were added, removed or changed.\n\n"
+    "Prices, factors, plans, provisioned units and GPU time that were added, removed or\n"
+    "changed.\n\n"
     "Report\n"
-    "      --at DATE          what is valid then (UTC) in the one and the other, whatever else their\n"
-    "                         rows say of validity\n"
+    "      --at DATE          what is valid then (UTC) in the one and the other, whatever else\n"
+    "                         their rows say of validity\n"
     "      --check            exit 3 when something differs\n",
     FIELDS_USAGE,
     "General\n"

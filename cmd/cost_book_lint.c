@@ -10,7 +10,8 @@ enum { OPT_STRICT = OPT_VERB, OPT_NOW };
 
 static const char *const usage[] = {
     "usage: llm-cost book lint [OPTION]... BOOK...\n"
-    "Checks price books: a row for each finding. Invariants that do not hold are errors: exit 3.\n\n"
+    "Checks price books: a row for each finding. Invariants that do not hold are errors:\n"
+    "exit 3.\n\n"
     "Rules\n"
     "      --strict           warnings are errors\n"
     "      --now DATE         what lies behind it is yet to come (default: now)\n",

@@ -56,9 +56,10 @@ END
 
 # The lines below "Example" in each help, as typed.
 @test "the examples of the helps work" {
+    program=$(realpath "$COST")
     for verb in list show lint diff at; do
         book $verb --help | sed -n '/^Example/,$s/^  llm-cost/"$COST"/p' |
-            (cd "$T" && COST=$(realpath "$OLDPWD/$COST" 2>/dev/null || realpath "$COST") bash -e >out)
+            (cd "$T" && COST=$program bash -e >out)
     done
 }
 
@@ -244,8 +245,8 @@ END
     write_book
     echo 'price m input 4' >>"$T/a.book"
     fails 1 book show "$T/a.book"
-    grep -q "a.book:10: expected rows that do not overlap, found one for m that holds beside line 4" \
-        "$T/err"
+    grep -q 'a.book:10: expected rows that do not overlap, found one for m that holds' "$T/err"
+    grep -q 'beside line 4 ' "$T/err"
     [ "$(wc -l <"$T/err")" = 1 ]
     { printf 'book x title='; head -c 10000000 /dev/zero | tr '\0' x; } >"$T/long.book"
     fails 1 book show "$T/long.book"

@@ -130,7 +130,7 @@ static void refuses_prices(void) {
     refused(HEAD "price a input 1000000.000001\n", 3, "up to $1 a token");
     refused(HEAD "price a request 1001\n", 3, "up to $1000 a request");
     refused(HEAD "price a second 1000000 per=second\n", 3, "up to $1000000 a hour");
-    refused(HEAD "price a input 1 per=hour\n", 3, "expected one of mtok, ktok, token, active, unit");
+    refused(HEAD "price a input 1 per=hour\n", 3, "one of mtok, ktok, token, active, unit");
     refused(HEAD "price a input 1 unit=5\n", 3, "per=unit and unit=TOKENS together");
     refused(HEAD "price a input 1 per=unit unit=5\n", 3, "expected counterfactual=yes");
     refused(HEAD "price a input 1 per=active\n", 3, "expected models with active=PARAMETERS");
@@ -209,7 +209,8 @@ static void refuses_sizes(void) {
 
 static void values(void) {
     struct book *b = parse("\xef\xbb\xbf\t book  t  # a comment\r\n"
-        "source s url=https://x/#y observed=2026-01-02 confidence=listed title=\"a \\\"b\\\" \\\\\"\n"
+        "source s url=https://x/#y observed=2026-01-02 confidence=listed "
+        "title=\"a \\\"b\\\" \\\\\"\n"
         "model \"m n\" context=200K default_ttl=5m params=30.5G active=3.3G source=s\n"
         "price \"m n\" input 0.30\n"
         "price \"m n\" output 0\n"

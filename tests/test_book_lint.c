@@ -54,7 +54,8 @@ static void prices(void) {
     finds(SOURCE "price a input 3\nprice a output 0\n", "");
     finds(BASE "price a input 31 service=fast\n", "6 siblings?");
     finds(BASE "price a input 32 modality=audio\n", "");
-    finds(SOURCE "price a input 0.0000003\nprice a output 0.0000015\n", "4 magnitude? 5 magnitude?");
+    finds(SOURCE "price a input 0.0000003\nprice a output 0.0000015\n",
+          "4 magnitude? 5 magnitude?");
 }
 
 static void validity(void) {

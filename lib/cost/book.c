@@ -1,4 +1,4 @@
-/* book.c - a price book from its text: line by line, then what only the whole can tell; see book.h */
+/* book.c - a price book from its text: line by line, then as a whole; see book.h */
 #include "lib/cost/book_impl.h"
 
 #include <stdlib.h>

@@ -90,7 +90,7 @@ struct book_select {
     int64_t from_ns, to_ns;             /* valid [from, to) */
     uint8_t days;                       /* bit 0 Monday; 0: every day */
     int hours;                          /* windows of the day; 0: all of it */
-    struct { int from_s, to_s; } hour[BOOK_HOURS];       /* seconds of the day in zone, [from, to) */
+    struct { int from_s, to_s; } hour[BOOK_HOURS];      /* [from, to), seconds of a day in zone */
     int zone_s;                         /* seconds east of UTC */
 };
 

@@ -178,7 +178,8 @@ static void check_factor(struct book_lint *l, const struct book_row *r) {
     const char *name = book_lint_name(l->b, r->model);
     money_factor_text(r->times, a);
     if (sign > 0 && r->times > MONEY_FACTOR)
-        book_lint_error(l, r->line, "batch", "%.80s: a factor of %s is more than standard", name, a);
+        book_lint_error(l, r->line, "batch", "%.80s: a factor of %s is more than standard", name,
+                        a);
     if (sign < 0 && r->times < MONEY_FACTOR)
         book_lint_warn(l, r->line, "priority", "%.80s: a factor of %s is less than standard", name,
                        a);

@@ -86,7 +86,7 @@ int book_read_window(struct book_reader *r) {
     return book_leftover(r, "limit and period");
 }
 
-/* ---- provisioned units ------------------------------------------------------------------------ */
+/* ---- provisioned units ----------------------------------------------------------------------- */
 
 /* rate= for each of per=: an hour's. */
 static int read_hourly(struct book_reader *r, money *out) {
@@ -151,7 +151,7 @@ int book_read_capacity(struct book_reader *r) {
                             "spill, from, to and source");
 }
 
-/* ---- GPU time --------------------------------------------------------------------------------- */
+/* ---- GPU time -------------------------------------------------------------------------------- */
 
 int book_read_gpu(struct book_reader *r) {
     struct book *b = r->b;

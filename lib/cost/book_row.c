@@ -11,8 +11,8 @@ const char *const book_mode_names[] = {"whole", "marginal", NULL};
 const char *const book_of_names[] = {"prompt", "class", "total", NULL};
 const char *const book_day_names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 
-#define KEYS "service, region, speed, modality, ttl, above, cmp, mode, of, from, to, hours, days, " \
-             "zone, source"
+#define KEYS "service, region, speed, modality, ttl, above, cmp, mode, of, from, to, hours, " \
+             "days, zone, source"
 
 static int index_of(const char *const *names, const char *s, size_t len) {
     for (int i = 0; names[i]; i++)
