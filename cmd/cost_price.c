@@ -43,7 +43,7 @@ static const char *const usage[] = {
     "  llm-cost price --model gpt-5.4 --total --at 2026-11-30 trace.csv\n",
     NULL};
 
-/* ---- the command line ----------------------------------------------------------------------- */
+/* ---- the command line ---------------------------------------------------------------- */
 
 static void parse_by(struct price_options *o, const char *value) {
     char *text = mem_strdup(value);
@@ -104,7 +104,7 @@ static void parse(struct price_options *o, int argc, char **argv) {
         usage_die("--model and --as: choose one");
 }
 
-/* ---- what has no price ---------------------------------------------------------------------- */
+/* ---- what has no price --------------------------------------------------------------- */
 
 #define REASONS 256                     /* more are counted together */
 
@@ -149,7 +149,7 @@ int price_missing_end(struct price_missing *m) {
     return any;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------ */
 
 void price_count(const struct usage *u, struct price_counts *c) {
     for (int i = 0; i < u->n; i++) {

@@ -44,7 +44,7 @@ void price_count(const struct usage *u, struct price_counts *c);        /* but f
 struct reqs_text price_model(const struct price_options *o, const struct usage *u);
 struct reqs_text price_service(const struct price_options *o, const struct usage *u);
 
-/* ---- rows -------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------- */
 
 struct price_rows;
 struct price_rows *price_rows_new(const struct price_options *o, const struct book *b,
@@ -54,7 +54,7 @@ void price_rows_add(struct price_rows *r, const struct usage *u, const struct bi
                     int priced);
 void price_rows_end(struct price_rows *r);              /* NULL is fine */
 
-/* ---- sums -------------------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------------------- */
 
 struct price_sums;
 struct price_sums *price_sums_new(const struct price_options *o, const enum price_by *by,

@@ -31,7 +31,7 @@ static void bad(const struct merge *m, const char *what) {
     die("%s:%lld: %s", input_name(m->path), (long long)m->line, what);
 }
 
-/* ---- reading a row ------------------------------------------------------------------------- */
+/* ---- reading a row ------------------------------------------------------------------- */
 
 /* Numbers above 2^53 are written as strings. */
 static int take_count(struct json *j, int64_t *out) {
@@ -102,7 +102,7 @@ static void read_row(struct merge *m, char *line, struct row *r) {
         bad(m, "usd: expected dollars with up to 12 decimals");
 }
 
-/* ---- adding --------------------------------------------------------------------------------- */
+/* ---- adding -------------------------------------------------------------------------- */
 
 /* The first row says by what all are, and --by which of that is kept. */
 static void begin(struct merge *m, const struct row *r) {

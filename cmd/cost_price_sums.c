@@ -56,7 +56,7 @@ void price_sums_free(struct price_sums *s) {
     free(s);
 }
 
-/* ---- finding a sum --------------------------------------------------------------------------- */
+/* ---- finding a sum ------------------------------------------------------------------- */
 
 /* Eight bytes at a time, each mixed in by a multiplication with the golden ratio. */
 static uint64_t hash(const char *s, size_t len) {
@@ -114,7 +114,7 @@ static struct sum *find(struct price_sums *s) {
     return sum;
 }
 
-/* ---- adding ------------------------------------------------------------------------------------ */
+/* ---- adding -------------------------------------------------------------------------- */
 
 static void add_key(struct price_sums *s, struct reqs_text t) {
     uint32_t len = t.data ? (uint32_t)t.len : NONE;
@@ -197,7 +197,7 @@ struct price_counts price_sums_all(const struct price_sums *s) {
     return all;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------ */
 
 static const struct field counts[] = {
     {"records", FIELD_COUNT, 0}, {"unpriced", FIELD_COUNT, 0}, {"fresh", FIELD_COUNT, 0},

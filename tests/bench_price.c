@@ -1,7 +1,7 @@
 /* bench_price.c - how fast usage is read and priced
  *
  *     bench_price [-n REPEATS] [-b BOOK] [-m MODEL] FILE...
- *     bench_price -w RECORDS KIND        writes a log to stdout: requests, openai, anthropic, claude
+ *     bench_price -w RECORDS KIND      writes a log to stdout: requests, openai, anthropic, claude
  *
  * Prints for each file the fastest and the median of REPEATS (5) runs, by the processor's time of
  * this thread: records a second read, and read and priced, and GB/s of the file's bytes. Inside the
@@ -88,7 +88,7 @@ static int bench(const char *path, int repeats, struct biller *biller) {
     return rc;
 }
 
-/* ---- logs ------------------------------------------------------------------------------------ */
+/* ---- logs ---------------------------------------------------------------------------- */
 
 static const char *const models[] = {"claude-sonnet-4-5", "gpt-5.4", "claude-sonnet-4-5-20250929"};
 
@@ -107,8 +107,8 @@ static void write_record(const char *kind, int64_t i, struct rng *r) {
                "\"assistant\",\"content\":\"%0500d\"},\"finish_reason\":\"stop\"}],\"usage\":"
                "{\"prompt_tokens\":%d,\"completion_tokens\":%d,\"total_tokens\":%d,"
                "\"prompt_tokens_details\":{\"cached_tokens\":%d,\"audio_tokens\":0},"
-               "\"completion_tokens_details\":{\"reasoning_tokens\":%d,\"audio_tokens\":0}}}\n", i, 0,
-               input, output, input + output, cached, output / 2);
+               "\"completion_tokens_details\":{\"reasoning_tokens\":%d,\"audio_tokens\":0}}}\n",
+               i, 0, input, output, input + output, cached, output / 2);
     else if (!strcmp(kind, "anthropic"))
         printf("{\"id\":\"msg_01%022" PRId64 "\",\"type\":\"message\",\"role\":\"assistant\","
                "\"model\":\"claude-sonnet-4-5-20250929\",\"content\":[{\"type\":\"text\",\"text\":"

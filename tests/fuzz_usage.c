@@ -13,7 +13,7 @@
 
 enum { RECORDS = 1, WHOLE = 2, REPEATED = 4, CACHED = 8 };
 
-/* ---- the target ------------------------------------------------------------------------- */
+/* ---- the target ---------------------------------------------------------------------- */
 
 static void check_amounts(const struct usage *u) {
     NEED(u->n >= 1 && u->n <= USAGE_AMOUNTS);
@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
 
 #ifndef LIBFUZZER
 
-/* ---- texts to start from ------------------------------------------------------------------ */
+/* ---- texts to start from ------------------------------------------------------------- */
 
 #define CLAUDE(id, request, more, in, out) \
     "{\"type\":\"assistant\",\"timestamp\":\"2026-01-09T10:00:00.000Z\",\"sessionId\":\"s1\"," \
@@ -119,14 +119,16 @@ static const char *const texts[] = {
     "\"completion_tokens\":40,\"total_tokens\":90,\"prompt_tokens_details\":{\"audio_tokens\":30,"
     "\"cached_tokens\":10},\"completion_tokens_details\":{\"audio_tokens\":5,"
     "\"reasoning_tokens\":9}},\"service_tier\":\"flex\"}\n",
-    "{\"id\":\"msg\",\"model\":\"c\",\"usage\":{\"input_tokens\":10,\"cache_creation_input_tokens\":"
-    "100,\"cache_read_input_tokens\":1000,\"cache_creation\":{\"ephemeral_5m_input_tokens\":60,"
+    "{\"id\":\"msg\",\"model\":\"c\",\"usage\":{\"input_tokens\":10,"
+    "\"cache_creation_input_tokens\":100,\"cache_read_input_tokens\":1000,"
+    "\"cache_creation\":{\"ephemeral_5m_input_tokens\":60,"
     "\"ephemeral_1h_input_tokens\":40},\"output_tokens\":7,\"server_tool_use\":"
     "{\"web_search_requests\":3}}}\n",
     "{\"usageMetadata\":{\"promptTokenCount\":1000,\"cachedContentTokenCount\":600,"
     "\"candidatesTokenCount\":50,\"thoughtsTokenCount\":25,\"promptTokensDetails\":[{\"modality\":"
     "\"TEXT\",\"tokenCount\":700},{\"modality\":\"IMAGE\",\"tokenCount\":300}],"
-    "\"cacheTokensDetails\":[{\"modality\":\"IMAGE\",\"tokenCount\":258}]},\"modelVersion\":\"g\"}\n",
+    "\"cacheTokensDetails\":[{\"modality\":\"IMAGE\",\"tokenCount\":258}]},"
+    "\"modelVersion\":\"g\"}\n",
     CLAUDE("m1", "r1", "", "3", "1") CLAUDE("m1", "r1", "", "3", "4")
     CLAUDE("m1", "r2", ",\"isSidechain\":true", "3", "4") CLAUDE("m2", "r3", "", "3", "4"),
     "{\"type\":\"session_meta\",\"payload\":{\"id\":\"u\",\"source\":{\"subagent\":"
@@ -135,9 +137,9 @@ static const char *const texts[] = {
     CODEX("01:00", "\"last_token_usage\":" USED("9") ",\"total_token_usage\":" USED("18"))
     CODEX("02:00", "\"total_token_usage\":" USED("28"))
     CODEX("03:00", "\"total_token_usage\":" USED("28")),
-    "[\n  {\n    \"prompt_tokens\": 5,\n    \"completion_tokens\": 6\n  },\n  {\"prompt_tokens\":1}\n]"
-    "\n{\"prompt_tokens\":\n7}\n{\"custom_id\":\"q\",\"response\":{\"body\":{\"usage\":"
-    "{\"prompt_tokens\":9,\"completion_tokens\":1}}}}\n"};
+    "[\n  {\n    \"prompt_tokens\": 5,\n    \"completion_tokens\": 6\n  },\n  "
+    "{\"prompt_tokens\":1}\n]\n{\"prompt_tokens\":\n7}\n"
+    "{\"custom_id\":\"q\",\"response\":{\"body\":{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}}}\n"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
 static struct buf start(int i) {
@@ -152,14 +154,15 @@ static size_t cut_at(int i, size_t k) {
     return k < strlen(texts[i]) ? k : SIZE_MAX;
 }
 
-/* ---- records that are mostly right ---------------------------------------------------------- */
+/* ---- records that are mostly right --------------------------------------------------- */
 
 static const char *pick(void) {
     static const char *const words[] = {
         "\"input_length\":50", "\"output_length\":6", "\"cached_tokens\":7", "\"cached_tokens\":70",
         "\"cache_write_tokens\":3", "\"reasoning_tokens\":2", "\"prompt_tokens\":1e1",
         "\"completion_tokens\":12.0", "\"total_tokens\":1099511627776", "\"input_tokens\":-1",
-        "\"input_tokens\":1099511627776", "\"output_tokens\":null", "\"usage\":{\"input_tokens\":5}",
+        "\"input_tokens\":1099511627776", "\"output_tokens\":null",
+        "\"usage\":{\"input_tokens\":5}",
         "\"usage\":[]", "\"usage\":{}", "\"response\":{\"usage\":{\"output_tokens\":3}}",
         "\"message\":{\"id\":\"m1\",\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}",
         "\"message\":\"x\"", "\"requestId\":\"r1\"", "\"isSidechain\":true", "\"type\":\"step\"",

@@ -90,7 +90,7 @@ static void expect(const char *text, const char *want) {
     expect_bytes(text, strlen(text), want);
 }
 
-/* ---- request records ------------------------------------------------------------------------ */
+/* ---- request records ----------------------------------------------------------------- */
 
 static void requests(void) {
     expect("{\"timestamp\":1500,\"input_length\":100,\"output_length\":20,\"hash_ids\":[1,2],"
@@ -99,7 +99,8 @@ static void requests(void) {
            "read 60 input 10 write 30 output 15 reasoning 5 id=7 model=m session=s "
            "+1500000000\n");
     expect("{\"timestamp\": 0, \"input_length\": 6758, \"output_length\": 500, "
-           "\"hash_ids\": [0, 1, 2]}\r\n{\"timestamp\":27482,\"input_length\":1,\"output_length\":0}",
+           "\"hash_ids\": [0, 1, 2]}\r\n"
+           "{\"timestamp\":27482,\"input_length\":1,\"output_length\":0}",
            "input 6758 output 500 +0\ninput 1 +27482000000\n");
     expect("{\"type\":\"run\",\"model\":\"m\",\"timestamp\":5}\n"
            "{\"type\":\"step\",\"tokens\":3,\"input_length\":9}\n"
@@ -137,11 +138,11 @@ static void tables(void) {
     expect("prompt_tokens,cached_tokens,output_tokens\n10,11,2\n",
            "in:2: 11 cached tokens of 10 input tokens: expected no more than that\n");
     expect("12\n13\n", "in:1: block ids alone: expected lengths of requests\n");
-    expect("hello\n", "in:1:1: expected JSON Lines, block ids, or CSV whose header names one column "
-                      "of input tokens, found 'hello'\n");
+    expect("hello\n", "in:1:1: expected JSON Lines, block ids, or CSV whose header names one "
+                      "column of input tokens, found 'hello'\n");
 }
 
-/* ---- providers -------------------------------------------------------------------------------- */
+/* ---- providers ----------------------------------------------------------------------- */
 
 static void openai(void) {
     expect("{\"prompt_tokens\":2006,\"completion_tokens\":300,\"total_tokens\":2306,"
@@ -172,9 +173,9 @@ static void openai(void) {
     CHECK_INT(totals.other, 1);
     /* Realtime: modalities of cached tokens are told. Transcription: seconds. */
     expect("{\"type\":\"response.done\",\"response\":{\"id\":\"r\",\"usage\":{\"total_tokens\":253,"
-           "\"input_tokens\":132,\"output_tokens\":121,\"input_token_details\":{\"text_tokens\":119,"
-           "\"audio_tokens\":13,\"image_tokens\":0,\"cached_tokens\":64,\"cached_tokens_details\":"
-           "{\"text_tokens\":60,\"audio_tokens\":4,\"image_tokens\":0}},\"output_token_details\":"
+           "\"input_tokens\":132,\"output_tokens\":121,\"input_token_details\":"
+           "{\"text_tokens\":119,\"audio_tokens\":13,\"image_tokens\":0,\"cached_tokens\":64,"
+           "\"cached_tokens_details\":{\"text_tokens\":60,\"audio_tokens\":4,\"image_tokens\":0}},\"output_token_details\":"
            "{\"text_tokens\":30,\"audio_tokens\":91}}}}\n"
            "{\"text\":\"hi\",\"usage\":{\"type\":\"duration\",\"seconds\":27.5}}\n",
            "read 60 read.audio 4 input 59 input.audio 9 output 30 output.audio 91 id=r\n"
@@ -214,7 +215,8 @@ static void anthropic(void) {
            "input 1 output 2 id=a model=claude-x service=batch\n");
     expect("{\"input_tokens\":10,\"cache_creation_input_tokens\":50,\"cache_read_input_tokens\":0,"
            "\"cache_creation\":{\"ephemeral_5m_input_tokens\":60},\"output_tokens\":7}\n",
-           "in:1: 60 tokens by the cache's life of 50 written tokens: expected no more than that\n");
+           "in:1: 60 tokens by the cache's life of 50 written tokens: expected no more than "
+           "that\n");
 }
 
 static void gemini(void) {
@@ -234,7 +236,18 @@ static void gemini(void) {
            "input 8 output 5 model=gemini-3-pro\n");
 }
 
-/* ---- session logs ------------------------------------------------------------------------------ */
+/* Streamed, an answer is an array of pieces, each with the counts so far. */
+static void gemini_stream(void) {
+    expect("[{\"usageMetadata\":{\"promptTokenCount\":8,\"totalTokenCount\":8},"
+           "\"responseId\":\"r\"}\n,\r\n"
+           "{\"usageMetadata\":{\"promptTokenCount\":8,\"candidatesTokenCount\":3},"
+           "\"responseId\":\"r\"}\n,\n{\"usageMetadata\":{\"promptTokenCount\":8,"
+           "\"candidatesTokenCount\":5},\"responseId\":\"r\",\"modelVersion\":\"g\"}\n]\n"
+           "[{\"usageMetadata\":{\"promptTokenCount\":2},\"responseId\":\"s\"}]",
+           "input 8 output 5 id=r model=g\ninput 2 id=s\n");
+}
+
+/* ---- session logs -------------------------------------------------------------------- */
 
 #define CLAUDE(id, request, more, in, out) \
     "{\"type\":\"assistant\",\"timestamp\":\"2026-01-09T10:00:00.000Z\",\"sessionId\":\"s1\"," \
@@ -345,14 +358,14 @@ static void codex_files(void) {
     expect("{\"type\":\"turn.completed\",\"timestamp\":\"2026-01-02T03:04:05.000Z\",\"model\":"
            "\"gpt-5.2-codex\",\"usage\":{\"input_tokens\":120,\"cached_input_tokens\":20,"
            "\"output_tokens\":30,\"total_tokens\":150}}\n"
-           "{\"type\":\"result\",\"data\":{\"timestamp\":\"2026-01-02T03:05:05.000Z\",\"model_name\":"
-           "\"gpt-5.2-codex\",\"usage\":{\"prompt_tokens\":50,\"cached_tokens\":5,"
+           "{\"type\":\"result\",\"data\":{\"timestamp\":\"2026-01-02T03:05:05.000Z\","
+           "\"model_name\":\"gpt-5.2-codex\",\"usage\":{\"prompt_tokens\":50,\"cached_tokens\":5,"
            "\"completion_tokens\":12}}}\n",
            "read 20 input 100 output 30 model=gpt-5.2-codex 2026-01-02T03:04:05Z\n"
            "read 5 input 45 output 12 model=gpt-5.2-codex 2026-01-02T03:05:05Z\n");
 }
 
-/* ---- documents and bad days ---------------------------------------------------------------------- */
+/* ---- documents and bad days ---------------------------------------------------------- */
 
 static void documents(void) {
     expect("{\n  \"id\": \"a\",\n  \"usage\": {\n    \"prompt_tokens\": 3,\r\n"
@@ -403,8 +416,8 @@ static void wrong_numbers(void) {
 static void skipped(void) {
     opt.skip_bad = 1;
     expect("{\"input_length\":5,\"output_len\n{\"input_length\":6}\n\n{\"input_length\":-1}\nx\n"
-           "[{\"input_length\":7},{\"input_length\":-1},{\"input_length\":8}]\n{\n\"input_length\"\n"
-           "{\"input_length\":9}\n", "input 6\ninput 7\ninput 8\ninput 9\n");
+           "[{\"input_length\":7},{\"input_length\":-1},{\"input_length\":8}]\n{\n"
+           "\"input_length\"\n{\"input_length\":9}\n", "input 6\ninput 7\ninput 8\ninput 9\n");
     CHECK_INT(totals.bad, 6);
     expect("input_tokens,output_tokens\n1,2\n-1,2\n3,4\n", "input 1 output 2\ninput 3 output 4\n");
     CHECK_INT(totals.bad, 1);
@@ -415,8 +428,8 @@ static void nothing(void) {
     expect("", "");
     expect("\n \n\r\n", "");
     expect("\xEF\xBB\xBF{\"input_length\":5}\n", "input 5\n");
-    expect_bytes("{\"input_length\":5}\0\n", 20, "in:1:19: expected the end of the line, found a NUL "
-                                                "byte\n");
+    expect_bytes("{\"input_length\":5}\0\n", 20,
+                 "in:1:19: expected the end of the line, found a NUL byte\n");
     char *path[] = {scratch_path("absent")};
     char *got = read_files(path, 1);
     CHECK_STR(got, "absent: No such file or directory\n");
@@ -443,7 +456,7 @@ static void long_lines(void) {
     buf_free(&nest);
 }
 
-/* ---- amounts ------------------------------------------------------------------------------------- */
+/* ---- amounts ------------------------------------------------------------------------- */
 
 static void amounts(void) {
     struct usage u = {.n = 0};
@@ -507,6 +520,7 @@ int main(void) {
     RUN(compatible);
     RUN(anthropic);
     RUN(gemini);
+    RUN(gemini_stream);
     RUN(claude_code);
     RUN(claude_code_files);
     RUN(codex);

@@ -12,61 +12,7 @@
 
 #include "lib/cost/usage_impl.h"
 
-#define EXCERPT 40                      /* bytes of a line that an error shows */
-
-struct usages {
-    char *const *path;
-    char *only[1];              /* of usage_open */
-    int files, at;              /* at: the file that is open, or comes next */
-    struct usage_options opt;
-    struct usage_totals totals;
-    struct keys *keys;
-    struct found found;
-    struct json_u64s ids;
-    struct held *held;
-    struct codex codex;
-    int messages;               /* the file has messages of a session */
-    /* the open file */
-    int open;
-    int64_t bytes;              /* of the files before */
-    struct reqs_lines in;
-    struct reqs *reqs;          /* a table: in is reqs' then */
-    char *line;
-    int64_t number;             /* of the line, the first of several that were joined */
-    struct json_u64s joint;     /* where newlines stood in it */
-    struct json j;              /* in an array: before its next element */
-    int in_array, first;
-};
-
-/* ---- errors -------------------------------------------------------------------------------- */
-
-/* Line and column of a place in the line, which may have been several. */
-static void locate(const struct usages *u, const char *at, long long *line, long long *column) {
-    size_t offset = (size_t)(at - u->line);
-    size_t begin = 0;
-    size_t i = 0;
-    for (; i < u->joint.n && u->joint.v[i] < offset; i++)
-        begin = u->joint.v[i] + 1;
-    *line = u->number + (long long)i;
-    *column = (long long)(offset - begin) + 1;
-}
-
-static int json_error(const struct usages *u, const struct json *j, struct err *err) {
-    long long line;
-    long long column;
-    size_t len = strcspn(j->at, "\n");
-    locate(u, j->at, &line, &column);
-    if (len && j->at[len - 1] == '\r')
-        len--;
-    if (!len)
-        return err_set(err, "%s:%lld:%lld: expected %s, found %s", zio_name(u->in.z), line, column,
-                       j->want, *j->at ? "the end of the line" : "a NUL byte");
-    return err_set(err, "%s:%lld:%lld: expected %s, found '%.*s%s'", zio_name(u->in.z), line,
-                   column, j->want, (int)(len < EXCERPT ? len : EXCERPT), j->at,
-                   len > EXCERPT ? "..." : "");
-}
-
-/* ---- files --------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------- */
 
 static void close_file(struct usages *u) {
     if (!u->open)
@@ -85,12 +31,6 @@ static int is_blank(const char *line) {
     return *line == '\n';
 }
 
-static char first_char(const char *line) {
-    while (*line == ' ' || *line == '\t')
-        line++;
-    return *line;
-}
-
 /* Looks at the first line that is not blank: a table of lengths is read by reqs. */
 static int sniff(struct usages *u, struct err *err) {
     char *line;
@@ -105,7 +45,7 @@ static int sniff(struct usages *u, struct err *err) {
     if (rc <= 0)
         return rc;
     reqs_lines_back(&u->in, line);
-    if (first_char(line) == '{' || first_char(line) == '[')
+    if (usage_first_char(line) == '{' || usage_first_char(line) == '[')
         return 0;
     const struct reqs_options opt = {.skip_bad = u->opt.skip_bad};
     u->reqs = reqs_open_lines(&u->in, &opt, err);
@@ -172,80 +112,7 @@ const struct usage_totals *usage_totals(const struct usages *u) {
     return &u->totals;
 }
 
-/* ---- documents of several lines -------------------------------------------------------------- */
-
-static int is_gap(char c) {
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* Lines that were joined behind the place come again. */
-static void split_behind(struct usages *u, const char *at) {
-    size_t kept = 0;
-    while (kept < u->joint.n && u->line + u->joint.v[kept] < at)
-        kept++;
-    if (kept == u->joint.n)
-        return;
-    for (size_t i = kept; i < u->joint.n; i++)
-        u->line[u->joint.v[i]] = '\n';
-    u->in.at = (size_t)(u->line + u->joint.v[kept] + 1 - u->in.data);
-    u->in.number = u->number + (int64_t)kept;
-    u->joint.n = kept;
-}
-
-/* Joins lines until the value that begins in the first one ends: 0 with j behind it; 1 it is
- * broken, j says where; -1 the input is. Whether it ended is looked at with 1, 2, 4, ... lines. */
-static int join(struct usages *u, struct json *j, struct err *err) {
-    int rc = 1;
-    for (size_t look = 1;; look *= 2) {
-        *j = (struct json){u->line, NULL};
-        if (json_skip(j) == 0)
-            return 0;
-        if (*j->at != '\n' || rc == 0)
-            return 1;
-        while (rc == 1 && u->joint.n < look) {
-            size_t len = u->in.at - (size_t)(u->line - u->in.data);
-            rc = reqs_lines_join(&u->in, &u->line, err);
-            if (rc == 1)
-                json_u64s_add(&u->joint, len - 1);
-        }
-        if (rc < 0)
-            return -1;
-    }
-}
-
-/* Most lines end with the brace of their object; one that does not may go on in the next. */
-static int may_go_on(const struct usages *u) {
-    const char *end = u->in.data + u->in.at - 1;
-    while (end > u->line && is_gap(end[-1]))
-        end--;
-    return end == u->line || end[-1] != '}' || first_char(u->line) == '[';
-}
-
-/* Makes a whole document of the line: 0 and j at its begin; 1 broken, said in err; -1. */
-static int whole_document(struct usages *u, struct json *j, struct err *err) {
-    u->joint.n = 0;
-    *j = (struct json){u->line, NULL};
-    if (!may_go_on(u))
-        return 0;
-    int rc = first_char(u->line) == '{' || first_char(u->line) == '[' ? join(u, j, err) : 0;
-    if (rc < 0)
-        return -1;
-    if (rc == 0) {
-        while (j->at > u->line && is_gap(j->at[-1]))    /* json_skip passes them */
-            j->at--;
-        split_behind(u, j->at);
-        rc = json_end(j) ? 1 : 0;
-    }
-    if (rc == 1) {
-        json_error(u, j, err);
-        split_behind(u, u->line);
-        return 1;
-    }
-    *j = (struct json){u->line, NULL};
-    return 0;
-}
-
-/* ---- records --------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------- */
 
 static int is(const struct reqs_text *t, const char *word) {
     return t->len == strlen(word) && !memcmp(t->data, word, t->len);
@@ -311,12 +178,12 @@ static enum outcome take_object(struct usages *u, struct json *j, struct usage *
     struct found *f = &u->found;
     char why[256];
     if (usage_find(u->keys, j, f, &u->ids)) {
-        json_error(u, j, err);
+        usage_json_error(u, j, err);
         return BAD;
     }
     int is_codex = usage_codex_is(f);
     if (f->wrong.at && (f->main.said || is_codex || f->wrong_usage) && is_request(f)) {
-        json_error(u, &f->wrong, err);
+        usage_json_error(u, &f->wrong, err);
         return BAD;
     }
     if (!counts(u, f))
@@ -325,7 +192,7 @@ static enum outcome take_object(struct usages *u, struct json *j, struct usage *
     if (usage_settle(&f->main, out, why)) {
         long long line;
         long long column;
-        locate(u, j->at, &line, &column);
+        usage_locate(u, j->at, &line, &column);
         err_set(err, "%s:%lld: %s", zio_name(u->in.z), u->joint.n ? line : (long long)u->number,
                 why);
         return BAD;
@@ -333,7 +200,8 @@ static enum outcome take_object(struct usages *u, struct json *j, struct usage *
     if (is_codex) {
         int64_t i = usage_held_turn(u->held, out, &u->totals.repeated);
         u->codex.first = u->codex.events == 1 ? i : u->codex.first;
-    } else if (f->message) {
+    } else if (f->message || (f->metadata && u->in_array)) {
+        /* Gemini answers as an array of pieces, each with the counts so far. */
         usage_held_message(u->held, out, &f->text[T_REQUEST], f->sidechain, &u->totals.repeated);
     } else {
         return RECORD;
@@ -367,7 +235,7 @@ static int take_next(struct usages *u, struct usage *out, enum outcome *what, st
     *what = HELD;                       /* that is, nothing to tell of a blank line */
     if (is_blank(u->line))
         return 1;
-    rc = whole_document(u, &j, err);
+    rc = usage_document(u, &j, err);
     if (rc < 0)
         return -1;
     if (rc == 1) {
@@ -378,7 +246,7 @@ static int take_next(struct usages *u, struct usage *out, enum outcome *what, st
     } else {
         *what = take_object(u, &j, out, err);
         if (*what != BAD && json_end(&j)) {
-            json_error(u, &j, err);
+            usage_json_error(u, &j, err);
             *what = BAD;
         }
     }
@@ -399,7 +267,7 @@ static int next_of_json(struct usages *u, struct usage *out, struct err *err) {
     return rc;
 }
 
-/* ---- tables of lengths ------------------------------------------------------------------------ */
+/* ---- tables of lengths --------------------------------------------------------------- */
 
 static void clear(struct counts *c, const struct req *q) {
     memset(c->n, 0xFF, sizeof c->n);

@@ -15,7 +15,7 @@
  *   openai       usage of chat completions and responses, alone, in the response that holds it, in
  *                a line of a batch's output
  *   anthropic    usage of messages: input_tokens is what was neither read nor written
- *   gemini       usageMetadata
+ *   gemini       usageMetadata; of an array, the last of each response
  *   claude-code  session logs (~/.claude/projects): a message counts once, however often it is
  *                logged, in whichever of the files; that with the most tokens is meant
  *   codex        session logs (~/.codex/sessions): token_count events, totals taken apart

@@ -36,7 +36,7 @@ enum what {
     GO,                         /* arg: the place inside */
     INPUT_INSIDE,               /* C_INPUT of a provider whose cached tokens are part of it */
     TIMESTAMP, CALENDAR, EPOCH, NANOS, SECONDS, IDS, MADE_IDS, CUSTOM_ID, SIDECHAIN, SPAWNED,
-    CHAT, PARENT_CHAT, MESSAGE, LAST, TOTAL, MODALITY, TOKENS
+    CHAT, PARENT_CHAT, MESSAGE, METADATA, LAST, TOTAL, MODALITY, TOKENS
 };
 
 struct key {
@@ -67,12 +67,14 @@ static const struct key names[] = {
     {"model_name", RECORD, TEXT, T_MODEL},
     /* around a usage */
     {"usage", HOLDER, GO, USAGE}, {"response", TOP, GO, INNER}, {"body", INNER, GO, INNER},
-    {"result", TOP, GO, RESULT}, {"data", TOP, GO, INNER}, {"message", TOP | RESULT, MESSAGE, INNER},
+    {"result", TOP, GO, RESULT}, {"data", TOP, GO, INNER},
+    {"message", TOP | RESULT, MESSAGE, INNER},
     {"custom_id", TOP, CUSTOM_ID, 0}, {"service_tier", HOLDER | USAGE, TEXT, T_SERVICE},
     {"created", HOLDER, EPOCH, 0}, {"created_at", HOLDER, EPOCH, 0},
     {"createdAt", HOLDER, EPOCH, 0},
     /* OpenAI and what is compatible with it */
-    {"prompt_tokens", ANY_USAGE, INPUT_INSIDE, 0}, {"completion_tokens", ANY_USAGE, COUNT, C_OUTPUT},
+    {"prompt_tokens", ANY_USAGE, INPUT_INSIDE, 0},
+    {"completion_tokens", ANY_USAGE, COUNT, C_OUTPUT},
     {"input_tokens", ANY_USAGE, COUNT, C_INPUT}, {"output_tokens", ANY_USAGE, COUNT, C_OUTPUT},
     {"total_tokens", ANY_USAGE, COUNT, C_TOTAL},
     {"prompt_tokens_details", ANY_USAGE, GO, IN}, {"input_tokens_details", ANY_USAGE, GO, IN},
@@ -91,7 +93,7 @@ static const struct key names[] = {
     {"server_tool_use", ANY_USAGE, GO, SERVER}, {"web_search_requests", SERVER, COUNT, C_SEARCHES},
     {"speed", ANY_USAGE, TEXT, T_SPEED}, {"inference_geo", ANY_USAGE, TEXT, T_REGION},
     /* Gemini, over HTTP and from Python */
-    {"usageMetadata", HOLDER, GO, USAGE}, {"usage_metadata", HOLDER, GO, USAGE},
+    {"usageMetadata", HOLDER, METADATA, USAGE}, {"usage_metadata", HOLDER, METADATA, USAGE},
     {"modelVersion", HOLDER, TEXT, T_MODEL}, {"model_version", HOLDER, TEXT, T_MODEL},
     {"responseId", HOLDER, TEXT, T_ID}, {"response_id", HOLDER, TEXT, T_ID},
     {"createTime", HOLDER, CALENDAR, 0}, {"create_time", HOLDER, CALENDAR, 0},
@@ -165,7 +167,7 @@ static const struct key *key_of(const struct keys *k, const struct reqs_text *t,
     return NULL;
 }
 
-/* ---- the walk ----------------------------------------------------------------------------- */
+/* ---- the walk ------------------------------------------------------------------------ */
 
 struct walk {
     const struct keys *keys;
@@ -352,6 +354,7 @@ static int take(struct walk *w, const struct key *k, int place, int level) {
     case TEXT: return take_text(w, (enum found_text)k->arg, level);
     case GO: return go(w, k->arg, level);
     case MESSAGE: return take_message(w, k->arg, level);
+    case METADATA: w->f->metadata = 1; return go(w, k->arg, level);
     case LAST: return go_aside(w, &w->f->last, k->arg, level);
     case TOTAL: return go_aside(w, &w->f->total, k->arg, level);
     case TIMESTAMP: return take_timestamp(w);

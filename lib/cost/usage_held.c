@@ -54,7 +54,7 @@ void usage_held_free(struct held *h) {
     free(h);
 }
 
-/* ---- tables of keys ------------------------------------------------------------------------ */
+/* ---- tables of keys ------------------------------------------------------------------ */
 
 /* A chain over words of eight bytes with the output function of splitmix64: 64 bits are enough to
  * take equal keys for equal texts. Never 0. */
@@ -110,7 +110,7 @@ static struct slot *slot_of(struct table *t, uint64_t key) {
     return s;
 }
 
-/* ---- records -------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------- */
 
 static const struct reqs_text *text_of(const struct usage *u, int i) {
     const struct reqs_text *const texts[FIELDS] = {&u->id, &u->model, &u->session, &u->service,

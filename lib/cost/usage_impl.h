@@ -1,6 +1,7 @@
 /* usage_impl.h - what the files of the usage reader share
  *
- *   usage.c          open, files, lines, documents of several lines, the loop
+ *   usage.c          open, files, lines, the loop
+ *   usage_document.c JSON documents of several lines; errors
  *   usage_find.c     what a JSON object says about usage, whoever wrote it
  *   usage_settle.c   that as disjoint amounts
  *   usage_codex.c    session logs of Codex: totals, models, replays
@@ -14,7 +15,7 @@
 #include "lib/trace/reqs_json.h"
 #include "lib/trace/reqs_line.h"
 
-/* ---- what an object says (usage_find.c) -------------------------------------------------- */
+/* ---- what an object says (usage_find.c) ---------------------------------------------- */
 
 /* Counts as the source gives them; UNSAID where it does not. */
 #define UNSAID (-1)
@@ -56,6 +57,7 @@ struct found {
     int64_t calendar_ns, offset_ns;         /* USAGE_NO_TIME: not said */
     int batch;                  /* the line of a batch's output */
     int message;                /* the usage is of a message in a record */
+    int metadata;               /* the usage is Gemini's */
     int nested;                 /* the usage is in an object of its own */
     int wrong_usage;            /* wrong is a number of tokens */
     int sidechain;              /* of Claude Code: perhaps a copy */
@@ -67,15 +69,15 @@ struct found {
 /* Names of keys to what they mean, for usage_find. */
 struct keys;
 struct keys *usage_keys_new(void);
-/* Takes the object at j in. 0, or -1 when it is not JSON; what is wrong otherwise is in f->wrong. */
+/* Takes the object at j in. 0, or -1 when it is not JSON; what else is wrong is in f->wrong. */
 int usage_find(const struct keys *k, struct json *j, struct found *f, struct json_u64s *ids);
 
-/* ---- amounts (usage_settle.c) ------------------------------------------------------------ */
+/* ---- amounts (usage_settle.c) -------------------------------------------------------- */
 
 /* Sets amounts. NULL, or what is wrong: words in `why`. */
 const char *usage_settle(const struct counts *c, struct usage *out, char why[256]);
 
-/* ---- session logs ------------------------------------------------------------------------ */
+/* ---- session logs -------------------------------------------------------------------- */
 
 struct held;
 struct held *usage_held_new(void);
@@ -94,7 +96,7 @@ struct codex {
     char *session, *model;      /* NULL: not known yet */
     struct counts total;        /* of the event before */
     int totalled;
-    int replays;                /* the log says that it begins with a copy, and may still be in it */
+    int replays;                /* the log says that it begins with a copy; it may still be in it */
     int64_t events;             /* while replays */
     int64_t second;             /* of the first of them */
     int64_t first;              /* its index in held, -1: not there */
@@ -106,5 +108,41 @@ void usage_codex_free(struct codex *c);
  * it is to be kept; 0: it is none, or nothing to count. */
 int usage_codex_is(const struct found *f);
 int usage_codex_take(struct codex *c, struct held *h, struct found *f, int64_t *repeated);
+
+/* ---- the reader -------------------------------------------------------------------------- */
+
+struct usages {
+    char *const *path;
+    char *only[1];              /* of usage_open */
+    int files, at;              /* at: the file that is open, or comes next */
+    struct usage_options opt;
+    struct usage_totals totals;
+    struct keys *keys;
+    struct found found;
+    struct json_u64s ids;
+    struct held *held;
+    struct codex codex;
+    int messages;               /* the file has messages of a session */
+    /* the open file */
+    int open;
+    int64_t bytes;              /* of the files before */
+    struct reqs_lines in;
+    struct reqs *reqs;          /* a table: in is reqs' then */
+    char *line;
+    int64_t number;             /* of the line, the first of several that were joined */
+    struct json_u64s joint;     /* where newlines stood in it */
+    struct json j;              /* in an array: before its next element */
+    int in_array, first;
+};
+
+/* ---- lines and documents (usage_document.c) ----------------------------------------------- */
+
+char usage_first_char(const char *line);                /* but for blanks */
+/* Makes a whole document of the line: 0 and j at its begin; 1 broken, said in err; -1. */
+int usage_document(struct usages *u, struct json *j, struct err *err);
+/* Line and column of a place in the line, which may have been several. */
+void usage_locate(const struct usages *u, const char *at, long long *line, long long *column);
+/* "FILE:LINE:COLUMN: expected WANT, found 'EXCERPT'"; -1. */
+int usage_json_error(const struct usages *u, const struct json *j, struct err *err);
 
 #endif

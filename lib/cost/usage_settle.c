@@ -86,7 +86,7 @@ static int add_all(struct settle *s, int kind, const int64_t n[USAGE_MODALITIES]
     return 0;
 }
 
-/* ---- the prompt --------------------------------------------------------------------------- */
+/* ---- the prompt ---------------------------------------------------------------------- */
 
 /* Written tokens by the life of what they were written to. */
 static int add_written(struct settle *s, int64_t written) {
@@ -142,7 +142,7 @@ static int add_prompt(struct settle *s, int inside) {
            add_written(s, written) ? -1 : 0;
 }
 
-/* ---- the output --------------------------------------------------------------------------- */
+/* ---- the output ---------------------------------------------------------------------- */
 
 /* Whether the reasoning stands beside the output: the total says so. */
 static int reasons_beside(const struct settle *s) {
