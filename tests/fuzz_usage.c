@@ -139,7 +139,8 @@ static const char *const texts[] = {
     CODEX("03:00", "\"total_token_usage\":" USED("28")),
     "[\n  {\n    \"prompt_tokens\": 5,\n    \"completion_tokens\": 6\n  },\n  "
     "{\"prompt_tokens\":1}\n]\n{\"prompt_tokens\":\n7}\n"
-    "{\"custom_id\":\"q\",\"response\":{\"body\":{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}}}\n"};
+    "{\"custom_id\":\"q\",\"response\":{\"body\":{\"usage\":{\"prompt_tokens\":9,"
+    "\"completion_tokens\":1}}}}\n"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
 static struct buf start(int i) {

@@ -175,8 +175,8 @@ static void openai(void) {
     expect("{\"type\":\"response.done\",\"response\":{\"id\":\"r\",\"usage\":{\"total_tokens\":253,"
            "\"input_tokens\":132,\"output_tokens\":121,\"input_token_details\":"
            "{\"text_tokens\":119,\"audio_tokens\":13,\"image_tokens\":0,\"cached_tokens\":64,"
-           "\"cached_tokens_details\":{\"text_tokens\":60,\"audio_tokens\":4,\"image_tokens\":0}},\"output_token_details\":"
-           "{\"text_tokens\":30,\"audio_tokens\":91}}}}\n"
+           "\"cached_tokens_details\":{\"text_tokens\":60,\"audio_tokens\":4,\"image_tokens\":0}},"
+           "\"output_token_details\":{\"text_tokens\":30,\"audio_tokens\":91}}}}\n"
            "{\"text\":\"hi\",\"usage\":{\"type\":\"duration\",\"seconds\":27.5}}\n",
            "read 60 read.audio 4 input 59 input.audio 9 output 30 output.audio 91 id=r\n"
            "second.audio 27500000000\n");
