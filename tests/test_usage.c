@@ -332,6 +332,8 @@ static void codex(void) {
     /* More cached than there was input: as ccusage, all of it was cached. */
     expect(META TURN CODEX("01:00", "\"last_token_usage\":" USED("10", "25", "1", "0")),
            "read 10 output 1" CODEX_TAIL("01:00"));
+    expect(TURN CODEX("01:00", "\"last_token_usage\":" USED("10", "0", "1", "0")),
+           "input 10 output 1 model=gpt-5.2-codex session=in 2026-05-13T09:01:00Z\n");
     /* A thread's log begins with a copy of the one that spawned it. */
     expect("{\"type\":\"session_meta\",\"payload\":{\"id\":\"u1\",\"source\":{\"subagent\":"
            "{\"thread_spawn\":{\"parent_thread_id\":\"u0\"}}}}}\n" TURN

@@ -148,6 +148,16 @@ static void fill(const struct usages *u, const struct found *f, struct usage *ou
     out->speed = said(f->text[T_SPEED]);
 }
 
+/* A log of Codex that does not say what session it is, is named after its file. */
+static struct reqs_text name_of_file(const struct usages *u) {
+    const char *path = u->path[u->at];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (!strcmp(path, "-"))
+        return (struct reqs_text){NULL, 0};
+    return (struct reqs_text){name, strcspn(name, ".")};
+}
+
 /* Bare numbers count in records of these types alone. */
 static int is_request(const struct found *f) {
     static const char *const types[] = {"request", "tokens", "duration"};
@@ -188,6 +198,8 @@ static enum outcome take_object(struct usages *u, struct json *j, struct usage *
     }
     if (!counts(u, f))
         return NOTHING;
+    if (is_codex && !f->text[T_SESSION].data)
+        f->text[T_SESSION] = name_of_file(u);
     fill(u, f, out);
     if (usage_settle(&f->main, out, why)) {
         long long line;
