@@ -24,6 +24,7 @@ struct plan_way {               /* the first member of each form's struct */
     const struct plan_ops *op;
     const struct plan_trace *trace;
     char *name;
+    int curved;                 /* not straight between its steps */
 };
 
 /* A zeroed struct of `size` that begins with a plan_way. */

@@ -231,6 +231,7 @@ struct plan_way *plan_units(const struct plan_trace *t, const char *name,
     u->min = c->min > 1 ? c->min : 1;
     u->step = c->step > 1 ? c->step : 1;
     u->spill = c->spill;
+    u->way.curved = c->spill;
     u->rate = c->rate;
     u->rent = money_dollars(c->rate) * (double)MONTH_HOURS;
     set_loads(u, c);

@@ -73,7 +73,7 @@ static double crossing(const struct walk *k, int other, int now, double low, dou
 /* A volume in (low, high) where `other`, convex, beats `now`, straight, though it does at neither
  * end; 0: none. */
 static double dip(const struct walk *k, int other, int now, double low, double high) {
-    for (int i = 0; i < DIP_STEPS; i++) {
+    for (int i = 0; k->way[other]->curved && i < DIP_STEPS; i++) {
         double a = low + (high - low) / 3;
         double b = high - (high - low) / 3;
         double at_a = month(k, other, a) - month(k, now, a);
