@@ -37,6 +37,8 @@ struct diff_record {
 
 struct diff_side {
     const char *path, *name;    /* name for people */
+    char *kept;                 /* path of standard input, kept in memory; NULL */
+    int fd;                     /* which that is */
     struct diff_record *record; /* [n] in the file's order, none of them void */
     size_t n;
     size_t voids;               /* left out: errors, warm-ups */

@@ -144,7 +144,8 @@ static void keep_input(struct diff_side *s, struct buf *text) {
             die("stdin: cannot keep it in memory");
         done += (size_t)n;
     }
-    s->path = mem_printf("/proc/self/fd/%d", fd);
+    s->path = s->kept = mem_printf("/proc/self/fd/%d", fd);
+    s->fd = fd;
 }
 
 /* Measurements, if it has any. Text that is neither requests nor these is an error. */
@@ -189,4 +190,7 @@ void diff_side_free(struct diff_side *s) {
     }
     free(s->record);
     series_free(s->series);
+    if (s->kept)
+        close(s->fd);
+    free(s->kept);
 }

@@ -6,7 +6,7 @@ load gate
 setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     T=$BATS_TEST_TMPDIR
-    VERB=check
+    export VERB='check'
 }
 
 @test "check: help, and bad options" {
@@ -33,7 +33,7 @@ setup() {
     records "$T/head.jsonl" 2 1.2
     echo 'metric usd margin=5%' >"$T/gate.policy"
     line=$("$COST" check --help | sed -n 's/^Example: //p')
-    PATH=$PWD/${BUILD:-build}:$PATH
+    PATH=$(cd "$(dirname "$COST")" && pwd):$PATH
     (cd "$T" && set +e && eval "$line") 2>"$T/err" | tail -n 1 | grep -qx 3
 }
 
@@ -183,7 +183,7 @@ setup() {
 
 @test "check: a run trace has its FLOPs and bytes" {
     step() {
-        printf '{"type":"step","phase":"decode","tokens":1,"position":5,"ns":9,"flops_attention":%s,' $1
+        printf '{"type":"step","phase":"decode","tokens":1,"position":5,"ns":9,"flops_attention":%s,' "$1"
         printf '"flops_head":5,"kv_read_bytes":7,"kv_write_bytes":1,"dense_read_bytes":3}\n'
     }
     { step 10; step 10; } >"$T/base"
@@ -196,8 +196,8 @@ setup() {
 
 @test "check: rows of llm-bench, and words about where and when" {
     row() {
-        printf '{"name":"decode64","unit":"tok/s","better":"higher","samples":[%s],"host":"%s",' "$1" $2
-        printf '"time":"2026-11-0%sT10:00:00Z"}\n' $3
+        printf '{"name":"decode64","unit":"tok/s","better":"higher","samples":[%s],"host":"%s",' "$1" "$2"
+        printf '"time":"2026-11-0%sT10:00:00Z"}\n' "$3"
     }
     { row 100,101,99 a 1; row 100.5,99.5,100.2 a 2; } >"$T/base"
     { row 80,81,79 b 3; row 80.5,79.5,80.2 b 4; } >"$T/head"

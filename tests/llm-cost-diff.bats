@@ -6,7 +6,7 @@ load gate
 setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     T=$BATS_TEST_TMPDIR
-    VERB=diff
+    export VERB='diff'
 }
 
 # usage FILE INPUT CACHED OUTPUT: one request of model m
@@ -21,7 +21,7 @@ usage() {
     records "$T/base.jsonl" 1
     records "$T/head.jsonl" 2 1.2
     line=$("$COST" diff --help | sed -n 's/^Example: //p')
-    PATH=$PWD/${BUILD:-build}:$PATH
+    PATH=$(cd "$(dirname "$COST")" && pwd):$PATH
     (cd "$T" && eval "$line") | grep -q '^usd.volume'
     fails 2 diff "$T/base.jsonl"
     fails 2 diff --plan "$T/base.jsonl"

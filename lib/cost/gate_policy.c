@@ -335,7 +335,7 @@ static void apply(const struct gate_line *m, struct gate_rule *r) {
 }
 
 int gate_policy_rule(const struct gate_policy *p, const char *name, const char *unit, int better,
-                struct gate_rule *out) {
+                     struct gate_rule *out) {
     *out = gate_policy_default(name, unit, better);
     out->level = p->level;
     for (size_t i = 0; i < p->metrics; i++) {

@@ -87,7 +87,7 @@ void gate_policy_free(struct gate_policy *p);             /* NULL is fine */
 /* How a metric of this name and unit is judged; 0: no line fits, the action is GATE_ACT_IGNORE.
  * better: what a measurement says of itself, enum gate_better or GATE_UNSAID. */
 int gate_policy_rule(const struct gate_policy *p, const char *name, const char *unit, int better,
-                struct gate_rule *out);
+                     struct gate_rule *out);
 /* Built-in values: those of llm-gate(5)'s metrics; any other is unpaired, and its direction is what
  * it says itself, else what its unit tells (tok/s: higher is better). */
 struct gate_rule gate_policy_default(const char *name, const char *unit, int better);
