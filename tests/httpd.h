@@ -15,10 +15,11 @@
  *     length=N     Content-Length is N                   nolength    no length, close ends
  *     chunked      chunked encoding                      redirect=N  302, N times, then the file
  *     goto=S       302 to scheme S (file:///etc/passwd)
+ *     nocond       If-None-Match and If-Modified-Since are ignored, else 304 where they hold
  *
- * Each request is a line of the log: method, path, Range, If-Range, User-Agent ("-": absent),
- * separated by tabs. One process per connection; the server ends with its parent, or after the
- * given number of seconds.
+ * Each request is a line of the log: method, path, Range, If-Range, User-Agent, If-None-Match,
+ * If-Modified-Since ("-": absent), separated by tabs. One process per connection; the server ends
+ * with its parent, or after the given number of seconds.
  */
 #ifndef HTTPD_H
 #define HTTPD_H
@@ -57,6 +58,7 @@ struct httpd {
 struct httpd_request {
     int fd;
     char method[8], path[512], range[64], if_range[128], agent[128];
+    char none_match[128], since[128];
     char words[256];            /* what to do with this request */
     int nth;                    /* of this URL, from 0 */
 };
@@ -163,6 +165,12 @@ static inline void httpd_answer(const struct httpd *h, const struct httpd_reques
     httpd_word(r, "etag", &name);
     snprintf(tag, sizeof tag, "%s\"%.*s\"", httpd_word(r, "weak", NULL) ? "W/" : "",
              (int)strcspn(name, ",;"), name);
+    if (!httpd_word(r, "nocond", NULL) && (*r->none_match ? !strcmp(r->none_match, tag)
+                                                          : !strcmp(r->since, date))) {
+        static const char same[] = "HTTP/1.1 304 Not Modified\r\n" HTTPD_CLOSE;
+        httpd_send(r->fd, same, sizeof same - 1);
+        return;
+    }
     int same = !*r->if_range || httpd_word(r, "noif", NULL) || !strcmp(r->if_range, tag) ||
                !strcmp(r->if_range, date);
     int partial = httpd_word(r, "partial", NULL);
@@ -230,6 +238,8 @@ static inline int httpd_read(int fd, struct httpd_request *r) {
     httpd_header(text, "Range", r->range, sizeof r->range);
     httpd_header(text, "If-Range", r->if_range, sizeof r->if_range);
     httpd_header(text, "User-Agent", r->agent, sizeof r->agent);
+    httpd_header(text, "If-None-Match", r->none_match, sizeof r->none_match);
+    httpd_header(text, "If-Modified-Since", r->since, sizeof r->since);
     return 1;
 }
 
@@ -263,8 +273,10 @@ static inline _Noreturn void httpd_serve(struct httpd *h, int listener) {
         }
         httpd_pick(h, &r);
         if (h->log) {
-            fprintf(h->log, "%s\t%s\t%s\t%s\t%s\n", r.method, r.path, *r.range ? r.range : "-",
-                    *r.if_range ? r.if_range : "-", *r.agent ? r.agent : "-");
+            fprintf(h->log, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.method, r.path,
+                    *r.range ? r.range : "-", *r.if_range ? r.if_range : "-",
+                    *r.agent ? r.agent : "-", *r.none_match ? r.none_match : "-",
+                    *r.since ? r.since : "-");
             fflush(h->log);
         }
         if (fork() == 0) {

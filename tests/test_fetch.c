@@ -155,6 +155,15 @@ static void expect_whole(const char *url, const char *cache, const char *sha256)
     free(path);
 }
 
+/* The same from the cache, which a refresh left its description in. */
+static void expect_whole_again(const char *url, const char *cache) {
+    struct err e;
+    char *path = NULL;
+    CHECK_INT(try_fetch(url, cache, digest, &path, &e), 0);
+    CHECK_STR(e.text, "");
+    free(path);
+}
+
 /* The download must fail with these words in its one line, and leave nothing under its name. */
 static void expect_failure(const char *url, const char *cache, const char *sha256,
                            const char *words) {
@@ -405,6 +414,129 @@ static void a_whole_part_only_lacks_its_name(void) {
     free(cache);
 }
 
+/* ---- files that change in place --------------------------------------------------------- */
+
+/* Fetches with refresh; the file must begin with the served bytes, the first one flipped or not. */
+static void expect_refreshed(const char *url, const char *cache, int flipped) {
+    const struct fetch_options o = {.dir = cache, .refresh = 1};
+    struct err e = {{0}};
+    char *path = NULL;
+    CHECK_INT(fetch_url(url, &o, &path, &e), 0);
+    CHECK_STR(e.text, "");
+    if (path) {
+        struct buf b = scratch_read(path);
+        CHECK_INT(b.len, FILE_BYTES);
+        CHECK(b.len && b.data[0] == (char)(content[0] ^ flipped));
+        CHECK(b.len == FILE_BYTES && !memcmp(b.data + 1, content + 1, FILE_BYTES - 1));
+        buf_free(&b);
+    }
+    free(path);
+}
+
+static void expect_conditions(const char *url, int i, const char *none_match, const char *since) {
+    char lines[8][1024];
+    int n = log_lines(url, lines, 8);
+    char *want = mem_printf("\t%s\t%s", none_match, since);
+    CHECK(i < n);
+    if (i < n && (strlen(lines[i]) < strlen(want) ||
+                  strcmp(lines[i] + strlen(lines[i]) - strlen(want), want)))
+        CHECK_STR(lines[i], want);
+    free(want);
+}
+
+static void a_refresh_asks_and_keeps_what_is_the_same(void) {
+    static const struct {
+        const char *words, *none_match, *since;
+    } t[] = {
+        {"ok", "\"v1\"", "-"},
+        {"weak", "W/\"v1\"", "-"},
+        {"noetag", "-", "Tue, 01 Jul 2025 10:00:00 GMT"},
+        {"noetag,nodate", "-", "-"},
+        {"nocond", "\"v1\"", "-"},
+        {"chunked", "\"v1\"", "-"},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        char *cache = new_cache();
+        char *url = url_of(t[i].words, "same/m.gguf");
+        expect_refreshed(url, cache, 0);
+        expect_refreshed(url, cache, 0);
+        CHECK_INT(requests(url), 2);
+        expect_conditions(url, 0, "-", "-");
+        expect_conditions(url, 1, t[i].none_match, t[i].since);
+        expect_whole_again(url, cache);
+        CHECK_INT(requests(url), 2);        /* a plain fetch does not ask */
+        free(url);
+        free(cache);
+    }
+}
+
+static void a_refresh_gets_what_has_changed(void) {
+    char *cache = new_cache();
+    char *url = url_of("etag=a;etag=b,flip;etag=b,flip", "new/m.gguf");
+    expect_refreshed(url, cache, 0);
+    expect_refreshed(url, cache, 1);
+    expect_refreshed(url, cache, 1);
+    expect_conditions(url, 1, "\"a\"", "-");
+    expect_conditions(url, 2, "\"b\"", "-");
+    free(url);
+    free(cache);
+}
+
+/* A cut leaves the old file; the rest of the new one is resumed, guarded by its own tag. */
+static void a_cut_refresh_is_resumed(void) {
+    char *cache = new_cache();
+    struct fetch_options opt = {.dir = cache, .refresh = 1};
+    char *url = url_of("etag=a;etag=b,flip,cut=5000;etag=b", "cut/m.gguf");
+    struct err e;
+    char *path;
+    expect_refreshed(url, cache, 0);
+    CHECK_INT(fetch_url(url, &opt, &path, &e), -1);
+    CHECK(strstr(e.text, "5000 bytes came"));
+    CHECK_INT(size_in(cache, "m.gguf"), FILE_BYTES);
+    CHECK_INT(size_in(cache, "m.gguf.part"), 5000);
+    expect_refreshed(url, cache, 1);
+    expect_request(url, 2, "bytes=5000-", "\"b\"");
+    free(url);
+    free(cache);
+}
+
+/* The cache is no answer when the server gives none. */
+static void a_refresh_that_fails_is_an_error(void) {
+    struct err e;
+    char *path;
+    char *cache = new_cache();
+    char *url = url_of("ok;status=503;ok", "fails/m.gguf");
+    struct fetch_options o = {.dir = cache, .refresh = 1};
+    expect_refreshed(url, cache, 0);
+    CHECK_INT(fetch_url(url, &o, &path, &e), -1);
+    CHECK(strstr(e.text, "HTTP 503"));
+    CHECK_INT(size_in(cache, "m.gguf"), FILE_BYTES);
+    expect_refreshed(url, cache, 0);
+    CHECK_INT(requests(url), 3);
+    o.sha256 = digest;                      /* here and as wanted: nothing is asked */
+    CHECK_INT(fetch_url(url, &o, &path, &e), 0);
+    CHECK_INT(requests(url), 3);
+    free(path);
+    free(url);
+    free(cache);
+}
+
+/* What the server described is not what somebody made of it. */
+static void a_changed_copy_is_fetched_whole(void) {
+    char *cache = new_cache();
+    char *url = url_of("ok", "hand/m.gguf");
+    expect_refreshed(url, cache, 0);
+    char *folder = only_folder(cache);
+    char *file = mem_printf("%s/m.gguf", folder);
+    CHECK_INT(truncate(file, 10), 0);
+    expect_refreshed(url, cache, 0);
+    expect_conditions(url, 1, "-", "-");
+    free(folder);
+    free(file);
+    free(url);
+    free(cache);
+}
+
 /* ---- bad days --------------------------------------------------------------------------- */
 
 static void faults_are_one_clear_line(void) {
@@ -635,6 +767,11 @@ int main(void) {
     RUN(a_changed_file_starts_again);
     RUN(parts_without_a_past_are_not_used);
     RUN(a_whole_part_only_lacks_its_name);
+    RUN(a_refresh_asks_and_keeps_what_is_the_same);
+    RUN(a_refresh_gets_what_has_changed);
+    RUN(a_cut_refresh_is_resumed);
+    RUN(a_refresh_that_fails_is_an_error);
+    RUN(a_changed_copy_is_fetched_whole);
     RUN(faults_are_one_clear_line);
     RUN(a_wrong_range_is_refused_and_mended);
     RUN(nobody_listens);

@@ -34,6 +34,7 @@
 /* The files that belong to one URL. */
 struct place {
     char *file, *part, *meta, *lock;
+    char *kept;                 /* what describes the file, for a refresh */
 };
 
 /* What describes the remote file: of the part that is here, and of the answer that came. */
@@ -58,6 +59,8 @@ struct transfer {
     int64_t range_from, range_total;    /* Content-Range; -1: none */
     int begun;                  /* the answer was judged, its bytes are being kept */
     int refused;                /* err is set; the transfer is being stopped */
+    int asks_same;              /* the request is whether the file that is here is the server's */
+    int same;                   /* 304: the file that is here is still the server's */
     int stale;                  /* the part is no beginning of what the server has now */
 };
 
@@ -165,6 +168,7 @@ static int find_place(struct place *at, const char *url, const struct fetch_opti
     at->part = mem_printf("%s.part", at->file);
     at->meta = mem_printf("%s.part.meta", at->file);
     at->lock = mem_printf("%s.lock", at->file);
+    at->kept = mem_printf("%s.meta", at->file);
     free(which);
     free(name);
     free(folder);
@@ -177,6 +181,7 @@ static void free_place(struct place *at) {
     free(at->part);
     free(at->meta);
     free(at->lock);
+    free(at->kept);
 }
 
 /* ---- what is known of the part ---------------------------------------------------------- */
@@ -197,11 +202,11 @@ static char *next_line(char **at) {
     return end ? line : NULL;
 }
 
-/* NAME.part.meta: four lines, URL, ETag, Last-Modified, bytes in all. One that is damaged or of
- * another URL describes nothing. */
-static void load_meta(struct transfer *t) {
+/* NAME.part.meta and NAME.meta: four lines, URL, ETag, Last-Modified, bytes in all. One that is
+ * damaged or of another URL describes nothing. */
+static void load_meta(const char *path, const char *of, struct remote *out) {
     char text[8192];
-    int fd = open(t->at->meta, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0)
         close(fd);
@@ -213,11 +218,11 @@ static void load_meta(struct transfer *t) {
     char *etag = next_line(&at);
     char *modified = next_line(&at);
     char *total = next_line(&at);
-    if (!total || strcmp(url, t->url))
+    if (!total || strcmp(url, of))
         return;
-    t->local.etag = *etag ? mem_strdup(etag) : NULL;
-    t->local.modified = *modified ? mem_strdup(modified) : NULL;
-    t->local.total = strtoll(total, NULL, 10);
+    out->etag = *etag ? mem_strdup(etag) : NULL;
+    out->modified = *modified ? mem_strdup(modified) : NULL;
+    out->total = strtoll(total, NULL, 10);
 }
 
 static int save_meta(struct transfer *t) {
@@ -243,7 +248,7 @@ static int open_part(struct transfer *t) {
     if (t->fd < 0 || fstat(t->fd, &st))
         return err_set(t->err, "%s: %s", t->at->part, strerror(errno));
     t->have = st.st_size;
-    load_meta(t);
+    load_meta(t->at->meta, t->url, &t->local);
     if (t->local.total >= 0 && t->have > t->local.total)
         t->have = 0;
     return 0;
@@ -278,6 +283,10 @@ static int begin_body(struct transfer *t) {
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     t->begun = 1;
+    if (status == 304 && t->asks_same) {
+        t->same = 1;
+        return refuse(t);
+    }
     if (status == 200) {                /* the whole file, whatever we asked for */
         t->answer.total = length;
         return start_over(t);
@@ -426,6 +435,10 @@ static int judge(struct transfer *t, CURLcode code, const char *words) {
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (!*words)
         words = curl_easy_strerror(code);
+    if (code == CURLE_OK && !t->begun)
+        begin_body(t);
+    if (t->same)
+        return 0;
     if (t->refused)
         return t->stale ? 1 : -1;
     if (code == CURLE_HTTP_RETURNED_ERROR) {
@@ -441,19 +454,47 @@ static int judge(struct transfer *t, CURLcode code, const char *words) {
                        t->have, validator(&t->local) ? "goes on from there" : "starts again");
     if (code != CURLE_OK)
         return err_set(t->err, "%s: %s", t->url, words);
-    if (!t->begun && begin_body(t))
-        return -1;
     if (t->local.total >= 0 && t->have != t->local.total)
         return err_set(t->err, "%s: expected %" PRId64 " bytes, found %" PRId64, t->url,
                        t->local.total, t->have);
     return 0;
 }
 
+/* Appends a header field. */
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value) {
+    char *line = mem_printf("%s: %s", name, value);
+    list = curl_slist_append(list, line);
+    free(line);
+    return list;
+}
+
+/* The fields that make the server send only what is not here already. */
+static struct curl_slist *conditions(struct transfer *t) {
+    struct curl_slist *list = NULL;
+    struct remote here = {.total = -1};
+    struct stat st;
+    if (t->asked)
+        return add_header(NULL, "If-Range", validator(&t->local));
+    if (!t->opt->refresh)
+        return NULL;
+    list = add_header(NULL, "Cache-Control", "no-cache");   /* nor a cache on the way */
+    load_meta(t->at->kept, t->url, &here);
+    /* bytes of the file: one that was changed by hand is not what the server described */
+    if (!stat(t->at->file, &st) && (here.total < 0 || here.total == st.st_size)) {
+        if (here.etag)
+            list = add_header(list, "If-None-Match", here.etag);
+        else if (here.modified)
+            list = add_header(list, "If-Modified-Since", here.modified);
+        t->asks_same = here.etag || here.modified;
+    }
+    forget_remote(&here);
+    return list;
+}
+
 /* One request for what the part lacks. Returns as judge does. */
 static int request(struct transfer *t) {
     char words[CURL_ERROR_SIZE] = "";
     char range[32];
-    struct curl_slist *headers = NULL;
     const char *guard = validator(&t->local);
     t->curl = curl_easy_init();
     if (!t->curl)
@@ -461,14 +502,13 @@ static int request(struct transfer *t) {
     set_up(t);
     curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, words);
     t->asked = guard ? t->have : 0;     /* without a guard the rest might be another file's */
+    t->asks_same = t->same = 0;
+    struct curl_slist *headers = conditions(t);
     if (t->asked) {
-        char *line = mem_printf("If-Range: %s", guard);
-        headers = curl_slist_append(NULL, line);
-        free(line);
         snprintf(range, sizeof range, "%" PRId64 "-", t->asked);
         curl_easy_setopt(t->curl, CURLOPT_RANGE, range);
-        curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
     }
+    curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
     t->begun = t->refused = t->stale = 0;
     int rc = judge(t, curl_easy_perform(t->curl), words);
     curl_slist_free_all(headers);
@@ -500,9 +540,11 @@ static int finish(struct transfer *t) {
         unlink(t->at->meta);
         return err_set(t->err, "%s: expected SHA-256 %s, found %s", t->url, t->opt->sha256, found);
     }
+    unlink(t->at->kept);        /* it describes the file that is now replaced */
     if (rename(t->at->part, t->at->file))
         return err_set(t->err, "%s: %s", t->at->file, strerror(errno));
-    unlink(t->at->meta);
+    if (!t->opt->refresh || rename(t->at->meta, t->at->kept))
+        unlink(t->at->meta);
     return 0;
 }
 
@@ -511,7 +553,7 @@ static int download(const char *url, const struct fetch_options *opt, const stru
     struct transfer t = {.url = url, .opt = opt, .at = at, .err = err, .fd = -1,
                          .local.total = -1, .answer.total = -1};
     int rc = open_part(&t);
-    int whole = !rc && validator(&t.local) && t.have == t.local.total;
+    int whole = !rc && !opt->refresh && validator(&t.local) && t.have == t.local.total;
     if (!rc && !whole)
         rc = request(&t);
     if (rc > 0) {
@@ -520,7 +562,7 @@ static int download(const char *url, const struct fetch_options *opt, const stru
     }
     if (t.fd >= 0 && close(t.fd) && !rc)
         rc = err_set(err, "%s: %s", at->part, strerror(errno));
-    if (!rc)
+    if (!rc && !t.same)
         rc = finish(&t);
     if (t.have == 0) {          /* an empty part helps nobody */
         unlink(at->part);
@@ -531,11 +573,11 @@ static int download(const char *url, const struct fetch_options *opt, const stru
     return rc;
 }
 
-/* 1: the file is here and fits. 0: it must be fetched. -1: it cannot be read. */
+/* 1: the file is here and fits. 0: the server must be asked. -1: it cannot be read. */
 static int cached(const struct place *at, const struct fetch_options *opt, struct err *err) {
     char found[SHA256_HEX];
     struct stat st;
-    if (stat(at->file, &st))
+    if (stat(at->file, &st) || (opt->refresh && !opt->sha256))
         return 0;
     return digest_fits(at->file, opt->sha256, found, err);
 }

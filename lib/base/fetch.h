@@ -7,6 +7,11 @@
  * file take turns (flock on NAME.lock). Where a server states no length at all, a cut cannot be
  * seen but by the SHA-256.
  *
+ * A file that changes in place under its URL (a price list) is fetched with `refresh`: the ETag and
+ * date of the one that is here, kept in NAME.meta, go with the request (If-None-Match,
+ * If-Modified-Since), and it is sent anew only when the server has another. What is here is never
+ * taken for it without asking; when the server cannot be asked, that is an error.
+ *
  * NAME is CACHE/FOLDER/BASE: FOLDER a hash of the URL but for its last component, BASE that
  * component. Files of one URL folder (the parts of a split model) thus lie side by side under
  * their own names; files of different URLs never meet.
@@ -22,6 +27,9 @@ struct fetch_options {
     const char *dir;        /* cache folder; NULL: $LLMUTILS_CACHE, $XDG_CACHE_HOME/llmutils or
                              * ~/.cache/llmutils */
     const char *sha256;     /* 64 hex digits that the file must have, or NULL */
+    int refresh;            /* 1: ask the server whether the file in the cache is still its own.
+                             * Nothing is asked where sha256 says which file is wanted and it is
+                             * here */
     int stall_s;            /* seconds without a byte after which it gives up; 0: 60 */
     /* Called often, also while another process fetches the file: bytes so far and in all (-1
      * unknown). A non-zero return cancels. May be NULL. */
