@@ -6,6 +6,7 @@
  *   cost_explain.c     explain: every rule that fired
  *   cost_bound.c       bound: the least and the most that books and tier semantics make of it
  *   cost_book.c        book: lint, diff, at, list; cost_book_import.c import; cost_book_update.c
+ *   cost_catalogue.c   what import and update share: prices out of a file or off the net
  *   cost_breakeven.c   breakeven: API, batch, plan, provisioned units, own GPU
  *   cost_forecast.c    forecast: the bill's distribution
  *   cost_model.c       model: FLOPs and bytes of a shape
@@ -36,6 +37,8 @@ int cost_price(int argc, char **argv);
 int cost_explain(int argc, char **argv);
 int cost_bound(int argc, char **argv);
 int cost_book(int argc, char **argv);
+int cost_book_import(int argc, char **argv);
+int cost_book_update(int argc, char **argv);
 int cost_breakeven(int argc, char **argv);
 int cost_forecast(int argc, char **argv);
 int cost_model(int argc, char **argv);

@@ -110,6 +110,8 @@ static const struct verb verbs[] = {
     {"lint", cost_book_lint, "invariants that do not hold, and what looks like a mistake"},
     {"diff", cost_book_diff, "what changed between two books"},
     {"at", book_at, "a book as of a day"},
+    {"import", cost_book_import, "another's price catalogue as a book"},
+    {"update", cost_book_update, "a book or catalogue off the net, in place of a file"},
     {0},
 };
 

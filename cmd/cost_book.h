@@ -4,6 +4,8 @@
  *   cost_book_show.c   show: the rows of a book as a table
  *   cost_book_lint.c   lint: invariants
  *   cost_book_diff.c   diff: two books beside each other
+ *   cost_book_import.c import: another's price catalogue
+ *   cost_book_update.c update: prices off the net in place of a file
  *
  * A sub-verb's argv[0] is "llm-cost book SUBVERB".
  */
