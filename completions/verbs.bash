@@ -38,6 +38,8 @@ _llmutils_words() {
         *:--device | *:breakeven:--own)
             echo h100-sxm h200 b200 gb200 a100-80g mi300x l40s rtx-4090 tpu-v5e groq-lpu sambanova-sn40l cpu ;;
         *:--book) llm-cost book list 2>/dev/null | sed 1d | cut -f 1 ;;
+        *:book:--from) echo litellm models.dev llm-prices genai-prices ;;
+        *:book:--of) echo prices models plans capacities gpus ;;
         *:--service) echo standard batch flex priority ;;
         *:price:--by) echo model day month session service ;;
         *:forecast:--by) echo session day ;;

@@ -97,6 +97,8 @@ __llmutils_takes llm-cost '--format' 'table tsv csv jsonl md sql'
 __llmutils_takes llm-cost '--kv-type' 'f32 f16 bf16 fp8 q8_0'
 __llmutils_takes llm-cost '--own breakeven' "$devices"
 __llmutils_takes llm-cost '--book' '(llm-cost book list 2>/dev/null | sed 1d | cut -f 1)'
+__llmutils_takes llm-cost '--from book' 'litellm models.dev llm-prices genai-prices'
+__llmutils_takes llm-cost '--of book' 'prices models plans capacities gpus'
 __llmutils_takes llm-cost '--service' 'standard batch flex priority'
 __llmutils_takes llm-cost '--by price' 'model day month session service'
 __llmutils_takes llm-cost '--by forecast' 'session day'

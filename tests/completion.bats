@@ -196,14 +196,15 @@ EOF
 }
 
 @test "completion: the shells offer the same words" {
-    while read -r program verb option; do
-        bash_offers "$program" "$verb" "$option" '' >"$T/words"
+    while read -r program verb options; do
+        read -ra option <<<"$options"       # or a verb of the verb, and its option
+        bash_offers "$program" "$verb" "${option[@]}" '' >"$T/words"
         [ -s "$T/words" ]
         if command -v zsh >/dev/null; then
-            diff <(zsh_offers "$program" "$verb" "$option" '' | grep -v '^FILES$') "$T/words"
+            diff <(zsh_offers "$program" "$verb" "${option[@]}" '' | grep -v '^FILES$') "$T/words"
         fi
         if command -v fish >/dev/null; then
-            diff <(fish_offers "$program $verb $option " | grep -vxFf <(ls -p)) "$T/words"
+            diff <(fish_offers "$program $verb $options " | grep -vxFf <(ls -p)) "$T/words"
         fi
     done <<'EOF'
 llm-cache replay --policy
@@ -227,6 +228,8 @@ llm-bench score --by
 llm-bench serve --arrival
 llm-bench serve --api
 llm-bench null --usage
+llm-cost book import --from
+llm-cost book show --of
 llm-cost breakeven --ways
 llm-cost breakeven --own
 llm-cost carbon --grid
