@@ -8,7 +8,7 @@
 struct rates {
     double many_s, few_s;       /* seconds for a FLOP: products of many rows, of one */
     double score_s;
-    double element_s;           /* of a row's vectors, between the products */
+    double vector_s;            /* for a FLOP's worth of what lies between the products */
     int overlaps;               /* reading hides behind arithmetic */
     double byte_s;              /* seconds to read a byte of weights or KV */
     double tp, ep;
@@ -106,10 +106,19 @@ static const struct device_compute *find_compute(const struct device *d, const c
     return NULL;
 }
 
-/* Scores are products of floating-point numbers of 16 or 32 bits, whatever the weights are. */
+/* Measured by llm-bench device: a processor that llm-run works on. */
+static int is_measured(const struct device *d) {
+    return d->barrier_s > 0 || d->caches > 0;
+}
+
+/* Scores are products of floating-point numbers, whatever the weights are: of 32 bits in llm-run,
+ * of 16 or 32 on GPUs. */
 static const struct device_compute *find_scores(const struct device *d,
                                                 const struct device_compute *products) {
     static const char *const wide[] = {"bf16", "f16", "tf32", "f32"};
+    const struct device_compute *f32 = find_compute(d, "f32");
+    if (is_measured(d) && f32)
+        return f32;
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         if (!strcmp(products->type, wide[i]))
             return products;
@@ -143,11 +152,6 @@ const char *roof_type(const struct device *d, const struct work_model *m) {
     return d->computes ? d->compute[0].type : NULL;
 }
 
-/* Measured by llm-bench device: a processor that llm-run works on. */
-static int is_measured(const struct device *d) {
-    return d->barrier_s > 0 || d->caches > 0;
-}
-
 /* What products of one row reach of the peak on a processor, by the arithmetic that its weights
  * lead to: they are unpacked (int8) or widened (f32) on the way. Of llm-run's kernels on AVX-512,
  * with the weights in a cache. */
@@ -169,11 +173,16 @@ static double many_share(const struct device *d, const struct device_compute *c,
     return is_measured(d) && bits < 8 ? BELOW_8_BITS * c->achieved : c->achieved;
 }
 
-#define ELEMENT_FLOPS 150.0     /* of the f32 peak, for an element between products */
+/* What takes time beside FLOPs, in FLOPs of the f32 peak: a row at a matrix (its quantization and
+ * packing begin, tiles have edges), and an element that goes into a matrix or comes out of one. */
+#define MATRIX_FLOPS 40e3
+#define ELEMENT_FLOPS 30.0
+#define SCORES_REACH 0.8        /* of what products of f32 reach */
 
-static double element_s(const struct device *d) {
+/* Seconds for a FLOP of the f32 peak; 0: products alone take time. */
+static double vector_s(const struct device *d) {
     const struct device_compute *f32 = find_compute(d, "f32");
-    return is_measured(d) && f32 ? ELEMENT_FLOPS / f32->flops_per_s : 0;
+    return is_measured(d) && f32 ? 1 / f32->flops_per_s : 0;
 }
 
 static int set_rates(const struct roof_setup *r, const struct work_model *m, const struct work *w,
@@ -191,7 +200,9 @@ static int set_rates(const struct roof_setup *r, const struct work_model *m, con
     out->many_s = 1 / (c->flops_per_s * many_share(d, c, m) * times(f->compute));
     out->few_s = 1 / (c->flops_per_s * few_share(d, c) * times(f->compute_few));
     out->score_s = 1 / (scores->flops_per_s * scores->achieved * times(f->scores));
-    out->element_s = element_s(d) / times(f->vectors);
+    if (is_measured(d))
+        out->score_s /= SCORES_REACH;
+    out->vector_s = vector_s(d) / times(f->vectors);
     out->overlaps = !is_measured(d);
     out->tp = at_least_1(r->tensor_parallel);
     out->ep = at_least_1(r->expert_parallel);
@@ -232,20 +243,27 @@ static double flops_per_expert_byte(const struct work_model *m) {
     return bytes > 0 ? flops / bytes : 0;
 }
 
-/* Elements of a row's vectors in a layer that something between products reads or writes: norms,
- * sums, rotations, heads' results, gated activations, rows brought to experts and back. */
-static double elements(const struct shape *s, const struct shape_layer *l) {
+/* What lies between the products for a row in a layer, in FLOPs of the f32 peak. */
+static double between(const struct shape *s, const struct shape_layer *l) {
     double d = s->d_model;
-    double heads = (double)l->heads * (2 * l->dk + l->dv) + 2.0 * l->kv_heads * (l->dk + l->dv);
-    double norms = s->post_norms ? 8 : 6;
-    return norms * d + heads + 3.0 * (l->d_ff + l->d_shared) +
-           l->top_k * (3.0 * l->d_expert + d) + l->experts;
+    double heads = (double)l->heads * (l->dk + l->dv) + (double)l->kv_heads * (l->dk + l->dv);
+    double elements = 3 * d + heads;
+    double matrices = 4;
+    if (l->d_ff + l->d_shared) {
+        elements += 2 * d + 3.0 * (l->d_ff + l->d_shared);
+        matrices += 3;
+    }
+    if (l->experts) {
+        elements += d + l->experts + l->top_k * (2 * d + 3.0 * l->d_expert);
+        matrices += 1 + 3.0 * l->top_k;
+    }
+    return elements * ELEMENT_FLOPS + matrices * MATRIX_FLOPS;
 }
 
-static double all_elements(const struct work_model *m) {
+static double all_between(const struct work_model *m) {
     double sum = 0;
     for (int i = 0; i < m->shape->layers; i++)
-        sum += elements(m->shape, &m->shape->layer[i]);
+        sum += between(m->shape, &m->shape->layer[i]);
     return sum;
 }
 
@@ -267,7 +285,7 @@ static void add_operators(const struct rates *x, const struct work_model *m, con
     add_product(x, w->flops.experts * all, w->bytes.experts * flops_per_expert_byte(m) * all,
                 w->bytes.experts * all, out);
     add_product(x, w->flops.head * share, head_one / x->tp, w->head_bytes / x->tp, out);
-    add_operator(x, w->rows * all_elements(m) * share * x->element_s, 0, out);
+    add_operator(x, w->rows * all_between(m) * share * x->vector_s, 0, out);
     add_product(x, w->draft_flops * share, w->draft_flops / drafts * share,
                 w->draft_bytes / x->tp, out);
 }

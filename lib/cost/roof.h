@@ -17,10 +17,10 @@
  * C is the rate of products of many rows, C_few that of one row, and F1 the FLOPs of one row over
  * the same weights: weights are unpacked once however many rows share them, so that the rate goes
  * from C_few to C as rows come in. The profile says C; C_few is C on GPUs. A measured profile is of
- * a processor that llm-run works on: there C_few is a share of the peak by type, and what lies
- * between the products (norms, rotations, activations) takes time by the elements of the rows'
- * vectors, some hundred FLOPs for each, and reading hides only in part behind arithmetic: of the
- * two, the root of the sum of squares counts.
+ * a processor that llm-run works on: there C_few is a share of the peak by type; what lies between
+ * the products takes time by the matrices that a row meets and the elements that go in and come
+ * out; and reading hides only in part behind arithmetic: of the two, the root of the sum of squares
+ * counts.
  *
  * Data lies in the first memory of the profile as far as it goes, then in the next; in front of
  * them are the caches of a measured profile. Whatever is read again and again, all weights and the
