@@ -19,11 +19,11 @@
     {"ep", required_argument, NULL, OPT_EP}, {"calibrate", required_argument, NULL, OPT_CALIBRATE}
 #define COST_DEVICE_USAGE \
     "Device\n" \
-    "      --device DEVICE    profile, llm-device(5): h100-sxm, h200, b200, gb200, a100-80g, mi300x,\n" \
-    "                         l40s, rtx-4090, tpu-v5e, groq-lpu, sambanova-sn40l, cpu, or a file\n" \
-    "                         that llm-bench device wrote (default h100-sxm)\n" \
-    "      --compute TYPE     arithmetic: bf16, f16, fp8, int8, ... (default: bf16 on GPUs, by the\n" \
-    "                         weights on processors)\n" \
+    "      --device DEVICE    profile, llm-device(5): h100-sxm, h200, b200, gb200, a100-80g,\n" \
+    "                         mi300x, l40s, rtx-4090, tpu-v5e, groq-lpu, sambanova-sn40l, cpu,\n" \
+    "                         or a file that llm-bench device wrote (default h100-sxm)\n" \
+    "      --compute TYPE     arithmetic: bf16, f16, fp8, int8, ... (default: bf16 on GPUs, by\n" \
+    "                         the weights on processors)\n" \
     "      --tp N             so many devices share every matrix (default 1)\n" \
     "      --ep N             so many groups of them share out the experts (default 1)\n" \
     "      --calibrate TRACE  run trace of llm-run on the device, of any model; repeat for more\n"

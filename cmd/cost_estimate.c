@@ -21,7 +21,8 @@ enum {
 static const char *const usage[] = {
     "usage: llm-cost estimate --shape SHAPE [OPTION]...\n"
     "What a request takes on a device, from FLOPs, bytes and the device's limits: time to the\n"
-    "first token, time of the others, joules, dollars, and whether it fits. A row for each device.\n\n",
+    "first token, time of the others, joules, dollars, and whether it fits. A row for each of the\n"
+    "devices.\n\n",
     COST_MODEL_USAGE,
     COST_DEVICE_USAGE
     "                         (repeat --device for more rows)\n"
@@ -33,17 +34,17 @@ static const char *const usage[] = {
     "Engine\n"
     "      --block-tokens N   tokens of a block of paged KV memory (default: as much as is used)\n"
     "      --reserve N        tokens that each request holds memory for, without pages (default:\n"
-    "                         its own; with --technique the context that the model was trained on)\n"
+    "                         its own; with --technique the context that the model is made for)\n"
     "      --draft N          tokens guessed in a speculative step (default: none; with\n"
     "                         --technique or --draft-shape 4)\n"
     "      --accept P         chance that a guess is taken, given those before it (default 80%)\n"
     "      --draft-shape SHAPE\n"
     "                         the model that guesses (default: guessing costs nothing)\n",
     "Techniques\n"
-    "      --technique LIST   a table in place of the row: with none of them, with each alone, with\n"
-    "                         all, and with all but each: moe, kv-cache, paged, prefix-cache,\n"
-    "                         flash, speculation, weights, kv-type, or all of these that the\n"
-    "                         request has a use for\n"
+    "      --technique LIST   a table in place of the row: with none of them, with each alone,\n"
+    "                         with all, and with all but each: moe, kv-cache, paged,\n"
+    "                         prefix-cache, flash, speculation, weights, kv-type, or all of\n"
+    "                         these that the request has a use for\n"
     "      --plot FILE        gains as bars (.svg, .png); needs gnuplot\n"
     "Money\n"
     "      --price-hour USD   of one device (default: the lowest in the book)\n"
@@ -54,7 +55,8 @@ static const char *const usage[] = {
     "General\n"
     "  -h, --help             -V, --version\n"
     "Examples\n"
-    "  llm-cost estimate --shape qwen3-30b-a3b --device h200 --prompt 8192 --output 512 --batch 16\n"
+    "  llm-cost estimate --shape qwen3-30b-a3b --device h200 --prompt 8192 --output 512 --batch 16"
+    "\n"
     "  llm-cost estimate --shape llama-3.1-70b --tp 4 --device h100-sxm --device h200\n"
     "  llm-cost estimate --shape qwen3-30b-a3b --prompt 200K --cached 180K --technique all\n",
     NULL};

@@ -41,7 +41,7 @@ struct estimate {
     double ttft_s;              /* its prompt's passes, alone */
     double tpot_s;              /* of the tokens after the first; NAN: there is one */
     double seconds;             /* first to last */
-    double device_s;            /* of all devices together: its prompt, and its share of the steps */
+    double device_s;            /* of all devices: its prompt, and its share of the steps */
     double joules, usd;         /* NAN: the profile says no power; no price */
     double out_tps;             /* of the whole batch, while it decodes */
     int prefill_bound, decode_bound;        /* enum roof_bound; -1: no decoding */

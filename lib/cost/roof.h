@@ -45,8 +45,8 @@
 
 #define ROOF_IDLE 0.12          /* 80 W of the H200's 700: see lib/shape/device_table.c */
 #define ROOF_VECTOR_BITS 16     /* of what links carry */
-#define ROOF_BARRIERS 34        /* a layer, where a profile says what one costs at best: ten pieces of
-                                 * work are handed out, and threads do not end together */
+#define ROOF_BARRIERS 34        /* a layer, where a profile says what one costs at best: ten pieces
+                                 * of work are handed out, and threads do not end together */
 
 /* What a calibration found out (calibrate.h): how many times as fast as the profile and roof.c's
  * own assumptions say; 0 is 1. They belong to an engine on a machine, not to a model. */

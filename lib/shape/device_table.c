@@ -104,8 +104,8 @@ static const struct device table[] = {
      .memory = {HBM(16, 819)},
      .link = {LINK("ici", 200)}},
     /* A chip holds no model: data lies in the memories of hundreds. 16 links of four lanes at 30
-     * Gbit/s, both directions together 480 GB/s (Linley Newsletter, 2020-11-10); 300 W (PCIe card of
-     * 2020, press). */
+     * Gbit/s, both directions together 480 GB/s (Linley Newsletter, 2020-11-10); 300 W (PCIe card
+     * of 2020, press). */
     {.name = "groq-lpu", .date = "2024-02-20",
      .source = "Groq LPU inference engine brief: 230 MB of SRAM at 80 TB/s, 750 TOPS, 188 TFLOPS",
      .computes = 2, .memories = 1, .links = 1,
