@@ -8,7 +8,8 @@ struct estimate_case estimate_case_of(const struct estimate_options *o,
     return (struct estimate_case){
         .model = {.shape = o->shape.shape, .weight_bits = o->shape.weight_bits,
                   .kv_bits = o->shape.kv_bits, .batch = o->batch,
-                  .draft = o->draft > 0 ? o->draft : 0, .accept = o->accept, .draft_shape = o->draft_shape.shape,
+                  .draft = o->draft > 0 ? o->draft : 0, .accept = o->accept,
+                  .draft_shape = o->draft_shape.shape,
                   .block_tokens = o->block_tokens, .reserve_tokens = o->reserve_tokens},
         .prompt = o->prompt, .cached = o->cached, .output = o->output, .roof = &d->roof,
         .price_hour = price_hour, .utilisation = o->utilisation};
