@@ -100,14 +100,16 @@ static void model_rates(const struct breakeven_options *o, const struct breakeve
 
 /* ---- for how much ------------------------------------------------------------------------- */
 
-static void add_rig(struct breakeven *b, const struct breakeven_side *s, const struct rig *g,
-                    const char *provider) {
+static void add_rig(const struct breakeven_options *o, struct breakeven *b,
+                    const struct breakeven_side *s, const struct rig *g, const char *provider) {
     char *name = mem_printf("own:%s%s%s", g->spec, provider ? "@" : "", provider ? provider : "");
-    struct breakeven_way *w = breakeven_add(b, s, plan_own(&s->trace, name, &g->rig), 0);
-    w->prefill_tps = g->rig.prefill_tps;
-    w->decode_tps = g->rig.decode_tps;
-    w->devices = g->rig.devices;
-    w->batch = g->batch;
+    if (breakeven_wants(o, name)) {
+        struct breakeven_way *w = breakeven_add(b, s, plan_own(&s->trace, name, &g->rig), 0);
+        w->prefill_tps = g->rig.prefill_tps;
+        w->decode_tps = g->rig.decode_tps;
+        w->devices = g->rig.devices;
+        w->batch = g->batch;
+    }
     free(name);
 }
 
@@ -118,7 +120,7 @@ static int is_rent_of(const struct book_gpu *p, const struct rig *g, int64_t tim
 }
 
 /* How many providers rent it out. */
-static int add_rents(struct breakeven *b, struct rig *g) {
+static int add_rents(const struct breakeven_options *o, struct breakeven *b, struct rig *g) {
     int found = 0;
     for (int i = 0; i < b->sides; i++) {
         const struct book *book = b->side[i].book;
@@ -127,7 +129,7 @@ static int add_rents(struct breakeven *b, struct rig *g) {
                 continue;
             g->rig.rate = book->gpu[k].rate;
             g->rig.granule_ns = book->gpu[k].granule_ns;
-            add_rig(b, &b->side[i], g, book->gpu[k].provider);
+            add_rig(o, b, &b->side[i], g, book->gpu[k].provider);
             found++;
         }
     }
@@ -151,8 +153,8 @@ static int add_own(const struct breakeven_options *o, struct breakeven *b, const
     }
     if (o->own_price >= 0) {
         g.rig.rate = o->own_price;
-        add_rig(b, &b->side[0], &g, NULL);
-    } else if (!add_rents(b, &g)) {
+        add_rig(o, b, &b->side[0], &g, NULL);
+    } else if (!add_rents(o, b, &g)) {
         warn("no price: no book rents out %s at that time: --own-price says what an hour costs",
              spec);
         status = EXIT_NOTHING;

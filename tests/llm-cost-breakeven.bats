@@ -160,6 +160,8 @@ END
     breakeven --own h100-sxm "$T/usage.jsonl" --json >"$T/out" 2>"$T/err"
     grep -q 'modelled for llama-3.1-8b, 1 device' "$T/err"
     [ "$(of own:h100-sxm@a devices <"$T/out")" = 1 ]
+    breakeven -q --ways own:h100-sxm@b --own h100-sxm --json "$T/usage.jsonl" >"$T/out"
+    [ "$(jq -r .way <"$T/out")" = own:h100-sxm@b ]
     breakeven -q --own h100-sxm --shape llama-3.1-70b "$T/usage.jsonl" --json >"$T/out"
     [ "$(of own:h100-sxm@a devices <"$T/out")" = 2 ]
     [ "$(of own:h100-sxm@a usd_month <"$T/out")" = 2880 ]
