@@ -129,7 +129,7 @@ static int list_grids(const struct options *o) {
                                         {.number = g->g_per_kwh}, {.text = grid_date},
                                         {.text = grid_source}});
     fields_close(&f);
-    return common_finish(EXIT_DONE);
+    return EXIT_DONE;
 }
 
 static void take(struct options *o, int c, const char *arg, int *grids) {

@@ -36,6 +36,7 @@ near() {
     "$COST" carbon --shape llama-3.1-8b --joules 3600 --pue 1.5 --grid FRA --json "$T/u" |
         jq -es '.[0] | .way == "counters" and .machine_wh == 1 and .wh == 1.5 and .grid == "FRA"
             and .use_g == 1.5 / 1000 * .g_per_kwh and .marked == "measured"'
+    "$COST" carbon --grids >"$T/grids"
     "$COST" carbon --grids --json | jq -es 'length >= 50 and all(.g_per_kwh > 0 and .source)'
 }
 
