@@ -34,6 +34,18 @@ static void add_signed(struct buf *b, money m) {
     buf_printf(b, "%s%s", m > 0 ? "+" : "", money_text(m, text));
 }
 
+static void add_change(struct buf *b, const struct gate_metric *m) {
+    if (isfinite(m->ratio))
+        buf_printf(b, " %+.2f%% |", 100 * (m->ratio - 1));
+    else
+        buf_adds(b, " - |");
+    if (isfinite(m->interval.low) && isfinite(m->interval.high))
+        buf_printf(b, " %+.2f%% to %+.2f%% |", 100 * (m->interval.low - 1),
+                   100 * (m->interval.high - 1));
+    else
+        buf_adds(b, " - |");
+}
+
 static void add_row(struct buf *b, const struct diff *d, size_t i) {
     static const char *const marks[] = {"pass", "**inconclusive**", "**FAIL**"};
     const struct gate_metric *m = &d->metric[i];
@@ -42,13 +54,10 @@ static void add_row(struct buf *b, const struct diff *d, size_t i) {
     add_cell(b, m->name);
     buf_printf(b, " | ");
     if (isnan(m->ratio))
-        buf_adds(b, "- | - | - | - |");
-    else if (isfinite(m->ratio))
-        buf_printf(b, "%.6g | %.6g %s | %+.2f%% | %+.2f%% to %+.2f%% |", m->base_value,
-                   m->head_value, m->unit, 100 * (m->ratio - 1), 100 * (m->interval.low - 1),
-                   100 * (m->interval.high - 1));
+        buf_adds(b, "- | - |");
     else
-        buf_printf(b, "%.6g | %.6g %s | - | - |", m->base_value, m->head_value, m->unit);
+        buf_printf(b, "%.6g | %.6g %s |", m->base_value, m->head_value, m->unit);
+    add_change(b, m);
     if (d->opt->check) {
         int counts = m->rule.action != GATE_ACT_IGNORE;
         buf_printf(b, " %g%% | %s%s |", 100 * m->rule.margin,
