@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/format/zio.h"
@@ -129,19 +130,26 @@ static void join_lines(struct reader *r) {
 
 /* ---- the side ----------------------------------------------------------------------------- */
 
-/* What cannot be opened twice is kept in memory under another name. */
+/* What is no plain file cannot be opened twice: stdin, a pipe with a name, the shell's <(...). */
+static int is_read_once(const char *path) {
+    struct stat st;
+    return !strcmp(path, "-") || (!stat(path, &st) && !S_ISREG(st.st_mode));
+}
+
+/* Such input is kept in memory under another name. */
 static void keep_input(struct diff_side *s, struct buf *text) {
     struct err e = {{0}};
     s->name = input_name(s->path);
+    int once = is_read_once(s->path);
     if (zio_read_all(s->path, text, &e))
         die_err(&e);
-    if (strcmp(s->path, "-"))
+    if (!once)
         return;
     int fd = memfd_create("input", MFD_CLOEXEC);
     for (size_t done = 0; done < text->len;) {
         ssize_t n = fd < 0 ? -1 : write(fd, text->data + done, text->len - done);
         if (n < 0)
-            die("stdin: cannot keep it in memory");
+            die("%s: cannot keep it in memory", s->name);
         done += (size_t)n;
     }
     s->path = s->kept = mem_printf("/proc/self/fd/%d", fd);
