@@ -91,6 +91,7 @@ struct diff_metric {            /* beside the gate_metric of the same index */
     char *name, *unit, *unknown;
     double *base, *head;
     const char **case_id;       /* [base_n] of pairs; NULL: samples */
+    size_t lost;                /* cases of both sides that have a value in base alone */
 };
 
 struct diff {

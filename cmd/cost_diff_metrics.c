@@ -59,6 +59,7 @@ struct by_case {                 /* a metric's values by case */
     double *base, *head;
     const char **id;
     size_t n, base_only, head_only;
+    size_t lost;                /* of base_only those that head has a record of */
     int any;                    /* some value is not 0 */
 };
 
@@ -66,7 +67,7 @@ static struct by_case fill(const struct diff *d, int first, diff_value *value, v
     const struct diff_cases *all = &d->cases;
     size_t room = all->n ? all->n : 1;
     struct by_case c = {mem_array(room, sizeof *c.base), mem_array(room, sizeof *c.head),
-                       mem_array(room, sizeof *c.id), 0, 0, 0, 0};
+                       mem_array(room, sizeof *c.id), 0, 0, 0, 0, 0};
     for (size_t i = 0; i < all->n; i++) {
         const struct diff_case *one = &all->c[i];
         double b = case_value(d, 0, one->base, one->base_n, first, value, arg);
@@ -74,6 +75,7 @@ static struct by_case fill(const struct diff *d, int first, diff_value *value, v
         c.any |= (!isnan(b) && b != 0) || (!isnan(h) && h != 0);
         c.base_only += !isnan(b) && isnan(h);
         c.head_only += isnan(b) && !isnan(h);
+        c.lost += !isnan(b) && isnan(h) && one->head_n;
         if (isnan(b) || isnan(h))
             continue;
         c.base[c.n] = b;
@@ -121,8 +123,10 @@ void diff_add_cases(struct diff *d, const char *name, const char *unit, diff_val
         own->base = samples_of(d, 0, value, arg, &m->base_n);
         own->head = samples_of(d, 1, value, arg, &m->head_n);
     } else {
-        *own = (struct diff_metric){own->name, own->unit, NULL, c.base, c.head, c.id};
+        *own = (struct diff_metric){own->name, own->unit, NULL, c.base, c.head, c.id, 0};
         m->base_n = m->head_n = c.n;
+        own->lost = c.lost;
+        m->lost = d->policy->missing == GATE_ACT_FAIL ? c.lost : 0;
     }
     m->base = own->base;
     m->head = own->head;

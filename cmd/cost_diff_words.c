@@ -69,6 +69,16 @@ static void say_cases(const struct diff *d) {
                  c->only_base > 3 && said == 2 ? ", and more" : "");
             said++;
         }
+    for (size_t i = 0; i < d->metrics; i++)
+        if (d->own[i].lost && d->policy->missing != GATE_ACT_IGNORE)
+            warn("%s: no %s in %zu cases that %s has it for", d->side[1].name, d->metric[i].name,
+                 d->own[i].lost, d->side[0].name);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->c[i].base_n && c->c[i].head_n && c->c[i].base_n != c->c[i].head_n) {
+            warn("case '%.80s' has %zu records in %s and %zu in %s: their means are compared",
+                 c->c[i].id, c->c[i].base_n, d->side[0].name, c->c[i].head_n, d->side[1].name);
+            break;
+        }
     if (c->by_place && c->both)
         warn("no record has '%s': they are paired by their place in the files", d->policy->key);
     for (int side = 0; side < 2; side++)

@@ -325,3 +325,53 @@ setup() {
         [ "$got" = 1 ]
     done
 }
+
+@test "check: a head that lost some values of quality does not pass by the others" {
+    records "$T/base" 1
+    awk 'NR % 2 { sub(/,"right":true/, "") } 1' "$T/base" >"$T/half"
+    gate 3 "$T/base" "$T/half"
+    [ "$(cell right verdict)/$(cell right n)" = fail/10 ]
+    [ "$(cell right why)" = "head has no value in 10 of 20 cases" ]
+    grep -q 'half: no right in 10 cases that .*base has it for' "$T/err"
+    printf 'missing warn\nmetric right\n' >"$T/policy"
+    gate 0 --policy "$T/policy" "$T/base" "$T/half"
+    gate 0 "$T/half" "$T/base"
+}
+
+@test "check: pipes with a name are read as files are" {
+    records "$T/base" 1
+    records "$T/more" 2 1.2
+    gate 3 "$T/base" "$T/more"
+    cp "$T/out" "$T/files"
+    gate 3 <(cat "$T/base") <(cat "$T/more")
+    cmp "$T/out" "$T/files"
+    gate 1 <(echo '{"id":') "$T/more"
+    grep -q 'llm-cost check: /dev/fd/[0-9]*:1' "$T/err"
+}
+
+@test "check: more records of a case are said, as their mean is compared" {
+    records "$T/base" 1
+    cat "$T/base" "$T/base" >"$T/twice"
+    gate 0 "$T/base" "$T/twice"
+    grep -q "case 'case0' has 1 records in .*base and 2 in .*twice: their means" "$T/err"
+}
+
+@test "check: what is exactly allowed passes, whatever the binary digits" {
+    for cost in 100 300 7000; do
+        printf '{"id":"a","tokens":%d}\n' $cost >"$T/base"
+        printf '{"id":"a","tokens":%d}\n' $((cost * 115 / 100)) >"$T/head"
+        printf '{"id":"a","tokens":%d}\n' $((cost * 115 / 100 + 1)) >"$T/more"
+        echo 'metric tokens layer=deterministic margin=15%' >"$T/policy"
+        gate 0 --policy "$T/policy" "$T/base" "$T/head"
+        gate 3 --policy "$T/policy" "$T/base" "$T/more"
+    done
+}
+
+@test "check: Markdown has no numbers that are none" {
+    records "$T/base" 1
+    head -n 1 "$T/base" >"$T/one"
+    gate 4 --format md "$T/one" "$T/one"
+    run -1 grep -i nan "$T/out"
+    grep -q '| usd | [0-9.]* | [0-9.]* usd | +0.00% | - | 2% |' "$T/out"
+    grep -q '1 case can show nothing' "$T/out"
+}

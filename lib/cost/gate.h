@@ -53,6 +53,7 @@ struct gate_metric {
     struct gate_rule rule;
     const double *base, *head;  /* borrowed; finite */
     size_t base_n, head_n;      /* the same where they are pairs */
+    size_t lost;                /* further pairs that have no number in head alone: it fails */
     const char *unknown;        /* why there are no numbers ("no price for NAME"): inconclusive;
                                  * NULL: there are, or ought to be */
 
