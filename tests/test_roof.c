@@ -168,6 +168,33 @@ static void tensor_parallel(void) {
     shape_free(s);
 }
 
+/* Of eight KV heads eight devices keep one each, and so do sixteen; of a latent each keeps all. */
+static void kv_heads_are_shared(void) {
+    struct device *d = device_of("h200");
+    struct roof_setup r = {.device = d, .type = "bf16", .tensor_parallel = 8};
+    const struct { const char *shape; int tp; double of; } point[] = {
+        {"llama-3.1-70b", 8, 8}, {"llama-3.1-70b", 16, 8}, {"llama-3.1-70b", 4, 4},
+        {"deepseek-v3", 8, 1}, {"llama-2-7b", 16, 16}};
+    for (size_t i = 0; i < sizeof point / sizeof *point; i++) {
+        struct shape *s = shape_of(point[i].shape);
+        struct work_model m = {.shape = s};
+        struct work w;
+        struct roof near;
+        struct roof far;
+        r.tensor_parallel = point[i].tp;
+        double kv = roof_resident(&r, &m, 1, 4096) - roof_resident(&r, &m, 0, 4096);
+        ratio(kv, work_kv_bytes(&m, 4096) / point[i].of, 1e-9);
+        work_decode(&m, 0, &w);
+        CHECK(roof_time(&r, &m, &w, &near, &e) == 0);
+        work_decode(&m, 100000, &w);
+        CHECK(roof_time(&r, &m, &w, &far, &e) == 0);
+        ratio(far.memory_s - near.memory_s,
+              shape_kv_bytes(s, 16) * 100000 / point[i].of / device_read_rate(&d->memory[0]), 1e-6);
+        shape_free(s);
+    }
+    device_free(d);
+}
+
 /* Experts are shared out, everything else is on each of them. */
 static void expert_parallel(void) {
     struct shape *s = shape_of("qwen3-30b-a3b");
@@ -259,6 +286,7 @@ int main(void) {
     RUN(types);
     RUN(places);
     RUN(tensor_parallel);
+    RUN(kv_heads_are_shared);
     RUN(expert_parallel);
     RUN(published);
     RUN(refuses);

@@ -13,6 +13,7 @@ struct rates {
     double byte_s;              /* seconds to read a byte of weights or KV */
     double tp, ep;
     double row_share;           /* of the rows, on the busiest group */
+    double kv_share;            /* of a sequence's KV, on each device of a group */
 };
 
 static double at_least_1(int n) {
@@ -48,11 +49,27 @@ static double expert_bytes(const struct work_model *m) {
     return sum;
 }
 
+/* Of the KV of a sequence, what each of tp devices keeps: the KV heads are shared out, and where
+ * these are fewer several devices have the same; the latent of MLA belongs to all heads. */
+static double kv_share(const struct work_model *m, double tp) {
+    const struct shape *s = m->shape;
+    double all = 0;
+    double one = 0;
+    for (int i = 0; i < s->layers; i++) {
+        const struct shape_layer *l = &s->layer[i];
+        double elements = l->kv_latent ? l->kv_latent + l->rope_dims
+                                       : (double)l->kv_heads * (l->dk + l->dv);
+        all += elements;
+        one += elements / (l->kv_latent ? 1 : fmin(tp, l->kv_heads));
+    }
+    return all > 0 ? one / all : 1 / tp;
+}
+
 static double on_one(const struct roof_setup *r, const struct work_model *m, double kv) {
     double tp = at_least_1(r->tensor_parallel);
     double ep = at_least_1(r->expert_parallel);
     double experts = expert_bytes(m);
-    return (work_weight_bytes(m) - experts) / tp + (experts + kv) / (tp * ep);
+    return (work_weight_bytes(m) - experts) / tp + experts / (tp * ep) + kv * kv_share(m, tp) / ep;
 }
 
 double roof_resident(const struct roof_setup *r, const struct work_model *m, int64_t sequences,
@@ -206,6 +223,7 @@ static int set_rates(const struct roof_setup *r, const struct work_model *m, con
     out->overlaps = !is_measured(d);
     out->tp = at_least_1(r->tensor_parallel);
     out->ep = at_least_1(r->expert_parallel);
+    out->kv_share = kv_share(m, out->tp);
     double passes = w->passes > 0 ? w->passes : 1;
     double rows = fmax(w->rows / passes, 1);
     out->row_share = fmax(1 / out->ep, 1 / rows);
@@ -276,11 +294,12 @@ static void add_operators(const struct rates *x, const struct work_model *m, con
     double projections = w->flops.attention - w->score_flops;
     double head_one = 2.0 * m->shape->vocab * m->shape->d_model * w->passes;
     double dense_bytes = w->bytes.dense - w->attention_bytes - w->head_bytes;
-    double kv = w->bytes.kv_read + w->bytes.kv_write + w->score_bytes;
+    double kv = (w->bytes.kv_read + w->bytes.kv_write) * x->row_share * x->kv_share;
     double drafts = m->draft > 0 ? m->draft : 1;
     add_product(x, projections * share, projections * one / x->tp, w->attention_bytes / x->tp,
                 out);
-    add_operator(x, w->score_flops * share * x->score_s, kv * share * x->byte_s, out);
+    add_operator(x, w->score_flops * share * x->score_s,
+                 (kv + w->score_bytes * share) * x->byte_s, out);
     add_product(x, w->flops.dense * share, w->flops.dense * one / x->tp, dense_bytes / x->tp, out);
     add_product(x, w->flops.experts * all, w->bytes.experts * flops_per_expert_byte(m) * all,
                 w->bytes.experts * all, out);

@@ -26,9 +26,10 @@
  * them are the caches of a measured profile. Whatever is read again and again, all weights and the
  * KV of all sequences, has the share size / (all of it) in a cache, as with random replacement.
  *
- * Several devices: tensor_parallel ones share every matrix, and exchange the rows' vectors twice a
- * layer (an all-reduce in a ring: 2 (p - 1) / p of them through each link; Megatron-LM, arXiv
- * 1909.08053). expert_parallel groups of such share out the experts and the rows, each has all
+ * Several devices: tensor_parallel ones share every matrix and the KV heads (where those are fewer,
+ * several keep the same; all keep MLA's latent), and exchange the rows' vectors twice a layer (an
+ * all-reduce in a ring: 2 (p - 1) / p of them through each link; Megatron-LM, arXiv 1909.08053).
+ * expert_parallel groups of such share out the experts and the rows, each has all
  * other weights; rows go to their experts and come back (two all-to-alls a layer; GShard, arXiv
  * 2006.16668).
  *
