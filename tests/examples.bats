@@ -101,6 +101,20 @@ hits() {
     grep -q 'llm-cost check: fail' "$RESULTS/summary"
 }
 
+@test "cost-gate: files are those of the folder that one is in" {
+    unset GITHUB_ACTIONS RESULTS
+    LLM_RUN=$(realpath "$LLM_RUN") LLM_COST=$(realpath "$LLM_COST")
+    script=$PWD/examples/ci/cost-gate.sh
+    cd "$BATS_TEST_TMPDIR"
+    echo 'Tell a story.' >base.txt
+    echo 'Tell a story, and never say that you are a machine.' >head.txt
+    RESULTS=results run "$script" base.txt base.txt 1
+    [ "$status" = 0 ]
+    [ -s results/comment.md ]
+    run "$script" base.txt head.txt 1
+    [ "$status" = 3 ]
+}
+
 @test "every example has its test here" {
     for script in examples/*.sh examples/*/*.sh; do
         grep -q "run $script" "$BATS_TEST_DIRNAME/examples.bats"

@@ -9,10 +9,10 @@
 # more expensive than the policy allows; 4: cannot be told; 0: fine. In a job of GitHub it writes
 # annotations and the step's summary. RESULTS keeps the records and the Markdown for a comment.
 set -eu
-cd "$(dirname "$0")/../.."
-run=${LLM_RUN:-build/llm-run}
-cost=${LLM_COST:-build/llm-cost}
-model=${MODEL:-examples/models/tiny-moe-f16.gguf}
+here=$(cd "$(dirname "$0")" && pwd)
+run=${LLM_RUN:-$here/../../build/llm-run}
+cost=${LLM_COST:-$here/../../build/llm-cost}
+model=${MODEL:-$here/../models/tiny-moe-f16.gguf}
 results=${RESULTS:-}
 [ -n "$results" ] || { results=$(mktemp -d); trap 'rm -rf "$results"' EXIT; }
 mkdir -p "$results"
@@ -46,7 +46,7 @@ while [ $round -lt "${3:-2}" ]; do
     round=$((round + 1))
 done
 
-"$cost" check --policy examples/ci/gate.policy --book examples/ci/own.book \
+"$cost" check --policy "$here/gate.policy" --book "$here/own.book" \
     --output md="$results/comment.md" --output junit="$results/gate.xml" \
     ${GITHUB_ACTIONS:+--output annotations=/dev/stderr --summary} \
     "$results/base.jsonl" "$results/head.jsonl"
