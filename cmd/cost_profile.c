@@ -14,7 +14,7 @@
 #include "lib/cost/calibrate.h"
 #include "lib/cost/ledger.h"
 
-enum { OPT_MODEL = OPT_VERB, OPT_PRICE_HOUR };
+enum { OPT_MODEL = OPT_VERB, OPT_PRICE_HOUR, OPT_BY };
 
 static const char *const usage[] = {
     "usage: llm-cost profile [OPTION]... [TRACE]...\n"
@@ -24,7 +24,8 @@ static const char *const usage[] = {
     "                         with one: shares of its limits, and time and joules it would take\n"
     "      --price-hour USD   of the machine for an hour (default with --device: the price book's\n"
     "                         for it, if any)\n"
-    "      --model NAME       what the same tokens would cost as this model of the price book\n",
+    "      --model NAME       what the same tokens would cost as this model of the price book\n"
+    "      --by step          a row for each pass in place of the sums\n",
     COST_BOOK_USAGE,
     FIELDS_USAGE,
     "  -h, --help             -V, --version\n\n"
@@ -41,13 +42,15 @@ struct options {
     money hour;                 /* -1: not known */
     struct ledger ledger;
     double modelled_s[LEDGER_PHASES], modelled_j[LEDGER_PHASES];
+    int by_step;
+    struct fields steps;        /* of the rows with --by step, once there is one */
 };
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* What the roofline says of the same pass. */
-static void add_modelled(struct options *o, const struct trace_run *run,
-                         const struct trace_step *step) {
+/* What the roofline says of the same pass; its seconds. */
+static double add_modelled(struct options *o, const struct trace_run *run,
+                           const struct trace_step *step) {
     struct err e = {{0}};
     struct work_model m;
     struct work w;
@@ -60,6 +63,24 @@ static void add_modelled(struct options *o, const struct trace_run *run,
     o->modelled_s[LEDGER_ALL] += t.seconds;
     o->modelled_j[phase] += t.joules;
     o->modelled_j[LEDGER_ALL] += t.joules;
+    return t.seconds;
+}
+
+static const struct field step_fields[] = {
+    {"step", FIELD_COUNT, 0}, {"phase", FIELD_TEXT, 0}, {"tokens", FIELD_COUNT, 0},
+    {"position", FIELD_COUNT, 0}, {"seconds", 9, 0}, {"modelled_seconds", 9, 0},
+    {"flops", FIELD_WHOLE, 0}, {"bytes", FIELD_WHOLE, 0}, {"joules", 6, 0}};
+enum { STEP_FIELDS = sizeof step_fields / sizeof *step_fields };
+
+static void print_step(struct options *o, const struct trace_step *s, double modelled) {
+    struct ledger_phase p = {.flops = s->flops, .bytes = s->bytes};
+    if (!o->steps.table)
+        fields_open(&o->steps, step_fields, STEP_FIELDS, &o->common);
+    fields_row(&o->steps, (struct value[STEP_FIELDS]){
+        {.count = (int64_t)s->step}, {.text = ledger_phase_name(ledger_phase(s))},
+        {.count = s->tokens}, {.count = s->position}, {.number = (double)s->ns / 1e9},
+        {.number = modelled}, {.number = ledger_flops(&p)}, {.number = ledger_bytes(&p)},
+        {.number = s->joules}});
 }
 
 static void read_trace(struct options *o, const char *path) {
@@ -71,8 +92,11 @@ static void read_trace(struct options *o, const char *path) {
         die_err(&e);
     while ((kind = steps_next(s, &r, &e)) > 0) {
         ledger_add(&o->ledger, kind, &r);
-        if (kind == STEPS_STEP && o->device.device)
-            add_modelled(o, steps_run(s), &r.step);
+        if (kind != STEPS_STEP)
+            continue;
+        double modelled = o->device.device ? add_modelled(o, steps_run(s), &r.step) : NAN;
+        if (o->by_step)
+            print_step(o, &r.step, modelled);
     }
     if (kind < 0)
         die_err(&e);
@@ -234,7 +258,9 @@ static void parse(struct options *o, int argc, char **argv) {
     static const struct option longs[] = {
         COMMON_LONG, FIELDS_LONG, COST_BOOK_LONG, COST_DEVICE_LONG,
         {"model", required_argument, NULL, OPT_MODEL},
+        {"by", required_argument, NULL, OPT_BY},
         {"price-hour", required_argument, NULL, OPT_PRICE_HOUR}, {NULL, 0, NULL, 0}};
+    static const char *const parts[] = {"step", NULL};
     int c;
     while ((c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1) {
         if (common_option(c, optarg, &o->common, usage) || fields_option(c, optarg, &o->common) ||
@@ -244,16 +270,20 @@ static void parse(struct options *o, int argc, char **argv) {
             o->model = optarg;
         else if (c == OPT_PRICE_HOUR)
             o->hour = arg_money("--price-hour", optarg);
+        else if (c == OPT_BY)
+            o->by_step = !arg_choice("--by", optarg, parts);
     }
+    if (o->by_step && (o->model || o->hour >= 0))
+        usage_die("--by: a step has no price: --model and --price-hour do not go with it");
 }
 
 static void ready(struct options *o) {
-    if (o->model || (o->device.spec && o->hour < 0))
+    if (o->model || (o->device.spec && o->hour < 0 && !o->by_step))
         cost_books_ready(&o->books, 1);
     if (!o->device.spec)
         return;
     cost_device_ready(&o->device, NULL);
-    const struct book_gpu *g = o->hour < 0 ? cost_gpu(&o->books, o->device.device->name) : NULL;
+    const struct book_gpu *g = o->hour < 0 && !o->by_step ? cost_gpu(&o->books, o->device.device->name) : NULL;
     if (g)
         o->hour = g->rate;
 }
@@ -271,7 +301,11 @@ int cost_profile(int argc, char **argv) {
         warn("no step was recorded");
         return EXIT_NOTHING;
     }
-    int status = report(&o);
+    int status = EXIT_DONE;
+    if (o.by_step)
+        fields_close(&o.steps);
+    else
+        status = report(&o);
     cost_device_free(&o.device);
     cost_books_free(&o.books);
     return status;

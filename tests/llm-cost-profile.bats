@@ -56,6 +56,15 @@ value() {
         | .limit_share * 989.4e12 * 0.002 | . > 9999.9 and . < 10000.1' "$T/p"
 }
 
+@test "profile: a row for each pass" {
+    run_trace | "$COST" profile --by step --device h100-sxm --json >"$T/p"
+    jq -es 'map(.seconds) == [0.002, 0.001, 0.003] and all(.modelled_seconds > 0)
+        and (map(.joules) == [0.5, null, 0.1]) and (map(.flops) == [10000, 1000, 1200])
+        and .[2].position == 11 and .[2].bytes == 930' "$T/p"
+    fails 2 profile --by token
+    fails 2 profile --by step --model gpt-5.4
+}
+
 @test "profile: the pipe from llm-run" {
     "$RUN" -m "$M" -p "Once upon a time" -n 16 --temp 0 --ignore-eos --trace - 2>/dev/null |
         "$COST" profile >"$T/out"
