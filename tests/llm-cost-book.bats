@@ -86,10 +86,12 @@ END
 }
 
 @test "show: rows of a model, as of a day, and the other statements" {
-    book show starter claude-sonnet-5 --at 2026-08-31 >"$T/out"
-    [ "$(column "$T/out" usd kind input)" = 2 ]
+    book show starter gemini-3.8-flash --at 2026-12-31 >"$T/out"
+    [ "$(column "$T/out" usd kind input)" = 0.75 ]
+    book show starter gemini-3.8-flash --at 2027-01-01 >"$T/out"
+    [ "$(column "$T/out" usd kind input)" = 1.5 ]
     book show starter anthropic/Claude-Sonnet-5-20260601 --at 2026-09-01 >"$T/out"
-    [ "$(column "$T/out" usd kind input)" = 3 ]
+    [ "$(column "$T/out" usd kind input)" = 2 ]
     [ "$(column "$T/out" when kind tokens | grep -c service=batch)" = 1 ]
     book show starter --of gpus --json | has '.provider == "azure" and
         .device == "h100-sxm" and .usd_per_hour == "12.29"'
@@ -119,14 +121,28 @@ END
 }
 
 @test "rules of the starter: dates, hours, services, caches, thresholds" {
-    # an introductory price: 1M in, 1M out
+    # dated prices: an introduction that stayed, one that ends, a cut
     [ "$(bill --model claude-sonnet-5 --input 1M --output 1M --at 2026-08-31)" = 12 ]
-    [ "$(bill --model claude-sonnet-5 --input 1M --output 1M --at 2026-09-01)" = 18 ]
-    # peak hours on weekdays, from 2026-08-16 16:00 on: a Monday, a Saturday, a Monday before
-    [ "$(bill --model deepseek-v4-pro --input 1M --output 0 --at 2026-08-17T03:59Z)" = 0.87 ]
-    [ "$(bill --model deepseek-v4-pro --input 1M --output 0 --at 2026-08-17T04:00Z)" = 0.435 ]
-    [ "$(bill --model deepseek-v4-pro --input 1M --output 0 --at 2026-08-22T03:00Z)" = 0.435 ]
-    [ "$(bill --model deepseek-v4-pro --input 1M --output 0 --at 2026-08-10T03:00Z)" = 0.435 ]
+    [ "$(bill --model claude-sonnet-5 --input 1M --output 1M --at 2026-09-01)" = 12 ]
+    [ "$(bill --model gemini-3.8-flash --input 1M --output 1M --at 2026-12-31)" = 4.5 ]
+    [ "$(bill --model gemini-3.8-flash --input 1M --output 1M --at 2027-01-01)" = 9 ]
+    [ "$(bill --model gpt-5.6-luna --input 100K --output 10K --at 2026-07-29)" = 0.16 ]
+    [ "$(bill --model gpt-5.6-luna --input 100K --output 10K --at 2026-07-30)" = 0.032 ]
+    [ "$(bill --model claude-sonnet-5-5 --input 1M --cached 1M --at 2026-10-06)" = 0.2 ]
+    [ "$(bill --model claude-sonnet-5-5 --input 1M --cached 1M --at 2026-10-07)" = 0.1 ]
+    # peak hours from 2026-08-16 16:00 on, weekends spared from 2026-08-23 on: the Mondays before
+    # and after, two Saturdays; the price is another, too
+    [ "$(bill --model deepseek-v4-pro --input 1M --at 2026-08-10T03:00Z)" = 0.435 ]
+    [ "$(bill --model deepseek-v4-pro --input 1M --at 2026-08-17T03:59Z)" = 1.32 ]
+    [ "$(bill --model deepseek-v4-pro --input 1M --at 2026-08-17T04:00Z)" = 0.66 ]
+    [ "$(bill --model deepseek-v4-pro --input 1M --at 2026-08-22T03:00Z)" = 1.32 ]
+    [ "$(bill --model deepseek-v4-pro --input 1M --at 2026-08-29T03:00Z)" = 0.66 ]
+    [ "$(bill --model deepseek-v4-pro --input 1M --at 2026-11-30T09:59Z)" = 1.32 ]
+    [ "$(bill --model deepseek-v4-flash --input 1M --output 1M --at 2026-09-10T03:59Z)" = 1.76 ]
+    [ "$(bill --model deepseek-flash --input 1M --output 1M --at 2026-09-10T04:00Z)" = 0.75 ]
+    # two bands
+    [ "$(bill --model claude-haiku-5-5 --input 100000 --output 1K --at 2026-11-30)" = 0.0105 ]
+    [ "$(bill --model claude-haiku-5-5 --input 100001 --output 1K --at 2026-11-30)" = 0.0525005 ]
     # 1.25 and 2 times for what is written, 0.1 for what is read
     [ "$(bill --model claude-haiku-4-5 --input 100K --written 100K --at 2026-11-24)" = 0.125 ]
     [ "$(bill --model claude-haiku-4-5 --input 100K --written 100K@1h --at 2026-11-24)" = 0.2 ]
