@@ -42,11 +42,21 @@ struct options {
     money hour;                 /* -1: not known */
     struct ledger ledger;
     double modelled_s[LEDGER_PHASES], modelled_j[LEDGER_PHASES];
+    double least_s[LEDGER_PHASES];      /* that the FLOPs take at the peak of their arithmetic */
     int by_step;
     struct fields steps;        /* of the rows with --by step, once there is one */
 };
 
 /* ---- reading ------------------------------------------------------------------------------ */
+
+/* FLOP/s of all devices, published or measured, whatever of it is to be expected. */
+static double peak_of(const struct cost_device *d, const struct work_model *m) {
+    const char *type = d->roof.type ? d->roof.type : roof_type(d->device, m);
+    for (int i = 0; i < d->device->computes; i++)
+        if (type && !strcmp(d->device->compute[i].type, type))
+            return d->device->compute[i].flops_per_s * roof_devices(&d->roof);
+    return 0;
+}
 
 /* What the roofline says of the same pass; its seconds. */
 static double add_modelled(struct options *o, const struct trace_run *run,
@@ -59,6 +69,10 @@ static double add_modelled(struct options *o, const struct trace_run *run,
     calibrate_step_work(run, step, &m, &w);
     if (roof_time(&o->device.roof, &m, &w, &t, &e))
         die_err(&e);
+    const struct shape_flops *f = &step->flops;
+    double least = (f->attention + f->dense + f->experts + f->head) / peak_of(&o->device, &m);
+    o->least_s[phase] += least;
+    o->least_s[LEDGER_ALL] += least;
     o->modelled_s[phase] += t.seconds;
     o->modelled_s[LEDGER_ALL] += t.seconds;
     o->modelled_j[phase] += t.joules;
@@ -157,25 +171,17 @@ static double share_of(double amount, double seconds, double rate) {
     return rate > 0 ? part(amount / rate, seconds) : NAN;
 }
 
-/* Published or measured, whatever of it is to be expected. */
-static double peak_of(const struct cost_device *d) {
-    for (int i = 0; i < d->device->computes; i++)
-        if (!d->roof.type || !strcmp(d->device->compute[i].type, d->roof.type))
-            return d->device->compute[i].flops_per_s;
-    return 0;
-}
-
 static void work_rows(const struct options *o, struct fields *f, int phase) {
     const struct ledger_phase *p = &o->ledger.phase[phase];
     const char *name = ledger_phase_name(phase);
     const struct device *d = o->device.device;
     double s = p->ns / 1e9;
-    double peak = d ? peak_of(&o->device) : 0;
-    double rate = d && d->memories ? d->memory[0].read_bytes_per_s : 0;
-    double flops = ledger_flops(p);
+    double rate = d && d->memories ? d->memory[0].read_bytes_per_s * roof_devices(&o->device.roof)
+                                   : 0;
     double kv = p->bytes.kv_read + p->bytes.kv_write;
     const struct row rows[] = {
-        {"flops", "modelled", "the model's shape", flops, share_of(flops, s, peak)},
+        {"flops", "modelled", "the model's shape", ledger_flops(p),
+         d ? part(o->least_s[phase], s) : NAN},
         {"flops_attention", "modelled", "positions seen", p->flops.attention, NAN},
         {"flops_experts", "modelled", "experts chosen",
          p->flops.experts > 0 ? p->flops.experts : NAN, NAN},

@@ -65,6 +65,22 @@ value() {
     fails 2 profile --by step --model gpt-5.4
 }
 
+@test "profile: the limit is that of the arithmetic that the weights lead to" {
+    echo '{"type":"device","format":1,"name":"d","date":"2026-11-30","source":"none","compute":[
+        {"type":"f32","flops_per_s":1e9,"achieved":1},{"type":"int8","flops_per_s":4e9,"achieved":1}],
+        "memory":[{"name":"host","capacity_bytes":1e9,"read_bytes_per_s":1e9,"achieved":1}],
+        "link":[]}' | jq -c . >"$T/d.device"
+    run_trace >"$T/wide"
+    sed 's/"quant":"F16"/"quant":"Q8_0"/' "$T/wide" >"$T/whole"
+    for f in wide whole; do
+        "$COST" profile --json --device "$T/d.device" "$T/$f" >"$T/p"
+        value prefill flops modelled limit_share
+        value all flops modelled limit_share
+    done >"$T/shares"
+    # 10000 and 12200 FLOPs in 2 and 6 ms
+    jq -es 'map(. * 1e9 | round) == [5000000, 2033333, 1250000, 508333]' "$T/shares"
+}
+
 @test "profile: the pipe from llm-run" {
     "$RUN" -m "$M" -p "Once upon a time" -n 16 --temp 0 --ignore-eos --trace - 2>/dev/null |
         "$COST" profile >"$T/out"
