@@ -234,15 +234,19 @@ static void print_row(const struct options *o, struct fields *f, const struct ag
         {.text = o->books.book[0]->name}});
 }
 
-/* Each reason once, whatever the interval. */
-static void say_unpriced(const struct options *o, const struct agent_cost *c) {
-    if (!o->common.quiet)
+/* Each reason once, whatever the interval; where even a fresh prompt has no price, that alone. */
+static void say_unpriced(const struct options *o, const struct agent_cost *c,
+                         const struct agent_cost *first) {
+    if (c == first)
+        warn("%s", c->why);
+    else if (!o->common.quiet && (c->own || !first->why[0]))
         warn("%s left out: %s", c->way, c->why);
 }
 
 static int report(struct options *o, const int64_t *interval, int n) {
     struct fields f;
     int rows = 0;
+    int unpriced = 0;
     double *x = mem_array((size_t)n, sizeof *x);
     double *y = mem_array((size_t)n * AGENT_WAYS, sizeof *y);
     char name[AGENT_WAYS][80];
@@ -257,8 +261,9 @@ static int report(struct options *o, const int64_t *interval, int n) {
         ways = 0;
         for (int w = 0; w < found; w++) {
             if (cost[w].why[0]) {
+                unpriced |= w == 0;
                 if (i == 0)
-                    say_unpriced(o, &cost[w]);
+                    say_unpriced(o, &cost[w], cost);
                 continue;
             }
             if (!rows++)
@@ -279,7 +284,7 @@ static int report(struct options *o, const int64_t *interval, int n) {
                series, ways);
     free(x);
     free(y);
-    return rows ? EXIT_DONE : EXIT_NOTHING;
+    return rows && !unpriced ? EXIT_DONE : EXIT_NOTHING;
 }
 
 static int compare_times(const void *a, const void *b) {
@@ -308,9 +313,6 @@ int cost_agent(int argc, char **argv) {
         interval[i] = arg_duration("--interval", part[i]);
     qsort(interval, (size_t)n, sizeof *interval, compare_times);
     int status = report(&o, interval, n);
-    if (status == EXIT_NOTHING && o.setup.model)
-        warn("%s: the price book '%s' has no price for it", o.setup.model,
-             o.books.book[0]->name);
     biller_free(o.setup.biller);
     cost_device_free(&o.device);
     cost_books_free(&o.books);

@@ -118,6 +118,7 @@ static int at_provider(const struct agent_setup *s, struct agent_cost *out) {
 
 struct own_turns {              /* sums over all turns */
     int64_t computed, read;
+    int64_t longest;            /* context, in tokens */
     double seconds, joules;
     double kept_bytes;          /* of the contexts that wait, between all turns but the last */
 };
@@ -147,6 +148,8 @@ static struct own_turns own_turns(const struct agent_setup *s, int keep,
         work_request(&s->work, cached, prompt, a->output, &prefill, &decode);
         add_time(s, &prefill, &sum);
         add_time(s, &decode, &sum);
+        if (prompt + a->output > sum.longest)
+            sum.longest = prompt + a->output;
         sum.read += cached;
         sum.computed += prompt - cached;
         if (keep && i + 1 < a->turns)
@@ -163,14 +166,22 @@ static struct own_turns own_turns(const struct agent_setup *s, int keep,
     return sum;
 }
 
-/* Dollars of keeping so many byte-nanoseconds. */
+/* rate * quantity / per of amounts that a model gave. Ends the program where no money is so much. */
+static money_rate charge(money_rate rate, double quantity, int64_t per) {
+    if ((double)rate / (double)per * quantity > 1e12 * (double)MONEY_USD * (double)MONEY_YOCTO)
+        die("more than $1e12 on a device: fewer turns or tokens, please");
+    for (; quantity > 1e18; per /= 10)
+        quantity /= 10;
+    return money_charge(rate, (int64_t)quantity, per);
+}
+
+/* Dollars of keeping so many bytes for so long. */
 static money_rate keep_charge(money_rate gb_month, double bytes, int64_t ns) {
-    money_rate gb = money_charge(gb_month, (int64_t)bytes, 1000000000);
-    return money_charge(gb, ns / 1000000, MONTH_MS);
+    return money_charge(charge(gb_month, bytes, 1000000000), ns / 1000000, MONTH_MS);
 }
 
 static money_rate busy_charge(const struct agent_setup *s, double seconds) {
-    return money_charge(s->hour, (int64_t)(seconds * 1e9), HOUR_NS);
+    return charge(s->hour, seconds * 1e9, HOUR_NS);
 }
 
 static struct agent_cost own_cost(const struct agent_setup *s, const char *way,
@@ -200,13 +211,22 @@ static money_rate resident_price(const struct agent_setup *s) {
     return bytes > 0 ? money_charge(s->hour, (int64_t)(720 * 1e9 / bytes * 1e9), 1000000000) : 0;
 }
 
+static struct agent_cost resident(const struct agent_setup *s, const struct own_turns *t,
+                                  const money *recomputed) {
+    struct agent_cost c = own_cost(s, "resident", t, resident_price(s), recomputed);
+    if (!roof_fits(&s->roof, &s->work, 1, t->longest))
+        snprintf(c.why, sizeof c.why, "%s: its memory does not hold a context of %lld tokens",
+                 s->device->name, (long long)t->longest);
+    return c;
+}
+
 static int on_device(const struct agent_setup *s, struct agent_cost *out) {
     struct own_turns all = own_turns(s, 0, NULL);
     int n = 0;
     out[n++] = own_cost(s, "recompute", &all, 0, NULL);
     struct own_turns kept = own_turns(s, 1, NULL);
     if (s->hour)
-        out[n++] = own_cost(s, "resident", &kept, resident_price(s), &out[0].usd);
+        out[n++] = resident(s, &kept, &out[0].usd);
     for (int i = 0; i < s->storages && n < AGENT_WAYS / 2; i++) {
         const struct device_memory *m = device_memory(s->device, s->storage[i].name);
         if (!m)

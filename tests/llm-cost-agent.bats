@@ -96,3 +96,20 @@ usd() {
     agent --interval 1m,10m,1h --plot "$T/a.svg" >/dev/null
     grep -q 'keep-alive' "$T/a.svg"
 }
+
+@test "agent: a model without a price is one line and 4, whatever a device takes" {
+    run -4 bash -c '"$COST" agent --model no-such 2>&1'
+    [ "$output" = 'llm-cost agent: no-such: the book has no such model' ]
+    run -4 bash -c '"$COST" agent --model no-such --shape llama-3.1-8b --device h100-sxm 2>/dev/null'
+    [[ $output == *recompute* ]]
+}
+
+@test "agent: huge contexts on a device cost no negative money, and do not stay in its memory" {
+    "$COST" agent --shape llama-3.1-8b --device h100-sxm --system 1Gi --limit 0 --turns 1000 \
+        --interval 1d --json >"$T/rows" 2>"$T/err"
+    jq -es 'map(.way) == ["recompute", "snapshot disk"] and all(.usd | tonumber > 1e6)' "$T/rows"
+    grep -q 'resident left out: h100-sxm: its memory does not hold a context of 1076241824' "$T/err"
+    fails 1 agent --shape llama-3.1-8b --device h100-sxm --system 1Gi --limit 0 --turns 1000 \
+        --price-hour 999999999999
+    grep -q 'more than \$1e12' "$T/err"
+}
