@@ -70,10 +70,12 @@ enum {
 
 #define COST_BOOK_LONG \
     {"book", required_argument, NULL, OPT_BOOK}, {"at", required_argument, NULL, OPT_AT}
-#define COST_BOOK_USAGE \
+#define COST_BOOK_FILE_USAGE \
     "Prices\n" \
     "      --book BOOK        a shipped price book (llm-cost book list) or a file, llm-book(5)\n" \
-    "                         (default: $LLM_COST_BOOK, else starter)\n" \
+    "                         (default: $LLM_COST_BOOK, else starter)\n"
+#define COST_BOOK_USAGE \
+    COST_BOOK_FILE_USAGE \
     "      --at DATE          prices of that day or time, UTC (default: of each record's time;\n" \
     "                         records without one: of now)\n"
 

@@ -20,6 +20,9 @@ enum {
     "traces, rows of llm-bench, usage of APIs, request traces. Records of one id are one case.\n\n"
 
 #define MONEY_USAGE \
+    COST_BOOK_FILE_USAGE \
+    "      --at DATE          prices of that day or time, UTC, of both sides (default: the last time\n" \
+    "                         that head says, else base; without any, now)\n" \
     "      --base-book BOOK   price base by another book, to see what prices did\n" \
     "      --head-book BOOK   price head by another book\n" \
     "      --model NAME       of records that name none\n"
@@ -48,7 +51,7 @@ static const char *const check_usage[] = {
     "      --plan             judge nothing: say how many cases and samples it takes\n"
     "      --power P          chance to find what --plan is after (default 80%)\n"
     COMPARISON_USAGE,
-    COST_BOOK_USAGE MONEY_USAGE,
+    MONEY_USAGE,
     COST_MODEL_USAGE,
     FIELDS_USAGE REPORT_USAGE,
     "\nExample: llm-cost check --policy gate.policy base.jsonl head.jsonl; echo $?\n",
@@ -62,7 +65,7 @@ static const char *const diff_usage[] = {
     "Comparison\n"
     "      --policy FILE      layers, levels, key and book of llm-gate(5)\n"
     COMPARISON_USAGE,
-    COST_BOOK_USAGE MONEY_USAGE,
+    MONEY_USAGE,
     COST_MODEL_USAGE,
     FIELDS_USAGE REPORT_USAGE,
     "\nExample: llm-cost diff base.jsonl head.jsonl\n",

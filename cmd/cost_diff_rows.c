@@ -143,7 +143,9 @@ void diff_rows(const struct diff *d, FILE *out, enum table_format format, int ve
     struct fields f;
     size_t *order = diff_order(d);
     memcpy(own, fields, sizeof own);
-    if (!d->opt->check) {       /* nothing is judged, hence nothing is allowed or needed */
+    if (d->opt->check) {        /* of a table people want the verdicts on one screen */
+        own[1].wide = own[14].wide = 1;
+    } else {                    /* nothing is judged, hence nothing is allowed or needed */
         own[12].wide = own[14].wide = own[16].wide = own[17].wide = 1;
         own[15].name = "direction";
     }
