@@ -34,12 +34,12 @@ static const char *const usage[] = {
     "      --summary N        tokens that compaction leaves (default 2000)\n"
     "At a provider\n"
     "      --model NAME       a model of the price book\n"
-    "      --ttl LIST         lives of its cache (default 5m,1h; those without a price are named)\n",
+    "      --ttl LIST         lives of its cache (default 5m,1h; named where they have no price)\n",
     COST_BOOK_USAGE,
     "On a device, with --shape and --device\n"
     "      --price-hour USD   of one device for an hour (default: the price book's, the lowest)\n"
-    "      --storage NAME=USD what 1e9 bytes cost for 30 days in the device's memory NAME: a way to\n"
-    "                         keep snapshots; repeat for more (default disk=0.08)\n",
+    "      --storage NAME=USD what 1e9 bytes cost for 30 days in the device's memory NAME:\n"
+    "                         a way to keep snapshots; repeat for more (default disk=0.08)\n",
     COST_MODEL_USAGE, COST_DEVICE_USAGE,
     "Report\n"
     "      --plot FILE        dollars against the interval, a curve for each way: .svg or .png\n",

@@ -166,7 +166,8 @@ static struct own_turns own_turns(const struct agent_setup *s, int keep,
     return sum;
 }
 
-/* rate * quantity / per of amounts that a model gave. Ends the program where no money is so much. */
+/* rate * quantity / per, of amounts that a model gave. Ends the program where no money is so
+ * much. */
 static money_rate charge(money_rate rate, double quantity, int64_t per) {
     if ((double)rate / (double)per * quantity > 1e12 * (double)MONEY_USD * (double)MONEY_YOCTO)
         die("more than $1e12 on a device: fewer turns or tokens, please");

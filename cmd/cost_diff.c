@@ -21,8 +21,8 @@ enum {
 
 #define MONEY_USAGE \
     COST_BOOK_FILE_USAGE \
-    "      --at DATE          prices of that day or time, UTC, of both sides (default: the last time\n" \
-    "                         that head says, else base; without any, now)\n" \
+    "      --at DATE          prices of that day or time, UTC (default: the last time that head\n" \
+    "                         says, else base; without any, now)\n" \
     "      --base-book BOOK   price base by another book, to see what prices did\n" \
     "      --head-book BOOK   price head by another book\n" \
     "      --model NAME       of records that name none\n"

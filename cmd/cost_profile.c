@@ -18,8 +18,8 @@ enum { OPT_MODEL = OPT_VERB, OPT_PRICE_HOUR, OPT_BY };
 
 static const char *const usage[] = {
     "usage: llm-cost profile [OPTION]... [TRACE]...\n"
-    "Adds up run traces (llm-run --trace): FLOPs, bytes, seconds, joules and dollars of each phase\n"
-    "and of a token in it, each marked measured, modelled or listed.\n\n",
+    "Adds up run traces (llm-run --trace): FLOPs, bytes, seconds, joules and dollars of each\n"
+    "phase and of a token in it, each marked measured, modelled or listed.\n\n",
     COST_DEVICE_USAGE,
     "                         with one: shares of its limits, and time and joules it would take\n"
     "      --price-hour USD   of the machine for an hour (default with --device: the price book's\n"

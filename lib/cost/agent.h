@@ -47,8 +47,8 @@ enum agent_way {
     AGENT_STORED                /* kept until the next turn, paid by time */
 };
 
-/* What the turn uses; with AGENT_STORED the storage until the next turn too, which the last has not.
- * In a cached way the prompt is read as far as it is shared and alive, the rest is written; an
+/* What the turn uses; with AGENT_STORED the storage until the next turn too, which the last has
+ * not. In a cached way the prompt is read as far as it is shared and alive, the rest is written; an
  * answer is written with the next prompt. */
 void agent_usage(const struct agent *a, int64_t i, enum agent_way way, int64_t ttl_ns,
                  struct usage *out);

@@ -21,8 +21,8 @@
  *
  * Metric lines are matched from the top, the first that fits counts; what it leaves open is the
  * built-in value of the metric (gate_policy_default), but for the action, which is to fail where
- * the line has the name itself and not a pattern. A metric that no line fits is shown and not judged.
- * Without a policy every metric is judged by its built-in values.
+ * the line has the name itself and not a pattern. A metric that no line fits is shown and not
+ * judged. Without a policy every metric is judged by its built-in values.
  */
 #ifndef GATE_POLICY_H
 #define GATE_POLICY_H
