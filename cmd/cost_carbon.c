@@ -328,6 +328,8 @@ static void print_way(const struct options *o, struct fields *f, const char *way
 static void say_unknown(const struct options *o) {
     if (isnan(o->ecologits_wh))
         warn("%s: its parameters are not known: say --shape, or --params and --active", o->unknown);
+    if (o->run && o->joules < 0 && !o->common.quiet)
+        warn("%s: no step has joules: nothing here is measured", input_name(o->run));
     if (o->device.device && isnan(o->modelled_j))
         warn("%s: the profile says no power", o->device.device->name);
 }

@@ -45,6 +45,9 @@ near() {
     "$COST" carbon --run "$T/t" --json |
         jq -es 'map(.way) | index("ecologits") != null' >/dev/null
     "$COST" carbon --run - <"$T/t" | grep -q ecologits
+    sed 's/,"joules":[0-9.e-]*//' "$T/t" >"$T/uncounted"
+    "$COST" carbon --run "$T/uncounted" 2>&1 >/dev/null |
+        grep -qx "llm-cost carbon: $T/uncounted: no step has joules: nothing here is measured"
 }
 
 @test "carbon: training paid back" {
