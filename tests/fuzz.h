@@ -99,6 +99,33 @@ static inline void fuzz_copy(struct buf *b, size_t from, size_t to, size_t at) {
         fuzz_insert(b, at, b->data + from, to - from);
 }
 
+/* ---- inputs that are texts --------------------------------------------------------------- */
+
+/* A text to start from, borrowed: nobody writes to it. */
+static inline struct buf fuzz_text(const char *text) {
+    union {
+        const char *from;
+        char *to;
+    } same = {text};
+    return (struct buf){.data = same.to, .len = strlen(text)};
+}
+
+/* Cuts at every length. */
+static inline size_t fuzz_text_cut(const char *text, size_t k) {
+    return k < strlen(text) ? k : SIZE_MAX;
+}
+
+/* One change: a byte, a piece that goes or comes twice, or this word put in. b is not empty. */
+static inline void fuzz_change_text(struct buf *b, const char *word) {
+    size_t at = fuzz_below(b->len);
+    switch (fuzz_below(4)) {
+    case 0: b->data[at] = (char)fuzz_next(); break;
+    case 1: fuzz_drop(b, at, at + 1 + fuzz_below(9)); break;
+    case 2: fuzz_copy(b, at, at + 1 + fuzz_below(60), fuzz_below(b->len)); break;
+    default: fuzz_insert(b, at, word, strlen(word));
+    }
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
 
 static const struct fuzz *fuzz_this;

@@ -57,15 +57,11 @@ static const char *const texts[] = {
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
 static struct buf start(int i) {
-    union {                             /* borrowed, and not written to */
-        const char *from;
-        char *to;
-    } text = {texts[i]};
-    return (struct buf){.data = text.to, .len = strlen(texts[i])};
+    return fuzz_text(texts[i]);
 }
 
 static size_t cut_at(int i, size_t k) {
-    return k < strlen(texts[i]) ? k : SIZE_MAX;
+    return fuzz_text_cut(texts[i], k);
 }
 
 /* ---- texts that are mostly right ----------------------------------------------------------- */
@@ -89,19 +85,6 @@ static void add_line(struct buf *b) {
     buf_addc(b, '\n');
 }
 
-static void change(struct buf *b) {
-    size_t at = fuzz_below(b->len);
-    switch (fuzz_below(4)) {
-    case 0: b->data[at] = (char)fuzz_next(); break;
-    case 1: fuzz_drop(b, at, at + 1 + fuzz_below(9)); break;
-    case 2: fuzz_copy(b, at, at + 1 + fuzz_below(60), fuzz_below(b->len)); break;
-    default: {
-        const char *word = pick();
-        fuzz_insert(b, at, word, strlen(word));
-    }
-    }
-}
-
 static void make_input(struct buf *b, int i) {
     b->len = 0;
     if (fuzz_below(3))
@@ -109,7 +92,7 @@ static void make_input(struct buf *b, int i) {
     for (size_t n = fuzz_below(4); n > 0; n--)
         add_line(b);
     for (size_t n = fuzz_below(5); n > 0 && b->len; n--)
-        change(b);
+        fuzz_change_text(b, pick());
 }
 
 int main(int argc, char **argv) {
