@@ -156,6 +156,7 @@ static void ready_provider(struct options *o) {
 
 static void ready_device(struct options *o) {
     struct agent_setup *s = &o->setup;
+    cost_device_check(&o->device, o->shape.shape);
     cost_device_ready(&o->device, NULL);
     s->device = o->device.device;
     s->roof = o->device.roof;

@@ -390,16 +390,17 @@ int cost_carbon(int argc, char **argv) {
         cost_books_ready(&o.books, 1);
     if (o.device.spec)
         cost_device_ready(&o.device, NULL);
+    cost_device_check(&o.device, o.shape.shape);
     if (o.run)
         read_run(&o);
     else
         for (int i = 0; i < n; i++)
             read_usage(&o, path[i]);
-    if (o.requests <= 0) {
+    int status = EXIT_NOTHING;
+    if (o.requests > 0)
+        status = report(&o);
+    else
         warn("no request was read");
-        return EXIT_NOTHING;
-    }
-    int status = report(&o);
     cost_device_free(&o.device);
     cost_books_free(&o.books);
     shape_free(o.shape.shape);

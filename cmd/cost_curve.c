@@ -379,6 +379,7 @@ int cost_curve(int argc, char **argv) {
     struct curve c = {.model = {.shape = o.shape.shape, .kv_bits = o.shape.kv_bits,
                                 .weight_bits = o.shape.weight_bits, .batch = o.batch},
                       .output = o.output, .cached = o.cached};
+    cost_device_check(&o.device, o.shape.shape);
     if (o.device.spec) {
         cost_device_ready(&o.device, NULL);
         c.roof = &o.device.roof;

@@ -58,6 +58,18 @@ void cost_device_ready(struct cost_device *d, const char *otherwise) {
         calibrate(d);
 }
 
+int cost_has_experts(const struct shape *s) {
+    for (int i = 0; i < s->layers; i++)
+        if (s->layer[i].experts)
+            return 1;
+    return 0;
+}
+
+void cost_device_check(const struct cost_device *d, const struct shape *s) {
+    if (s && d->roof.expert_parallel > 1 && !cost_has_experts(s))
+        usage_die("--ep: %.64s has no experts to share out", s->name);
+}
+
 void cost_device_free(struct cost_device *d) {
     device_free(d->device);
 }

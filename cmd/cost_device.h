@@ -41,6 +41,9 @@ int cost_device_option(int c, const char *arg, struct cost_device *d);
 /* Loads the profile, spec or the default where none was given, and calibrates; ends the program
  * where that cannot be, also when the profile lacks the type that --compute names. */
 void cost_device_ready(struct cost_device *d, const char *otherwise);
+int cost_has_experts(const struct shape *s);
+/* Ends the program where --ep has nothing to share out. NULL is fine. */
+void cost_device_check(const struct cost_device *d, const struct shape *s);
 void cost_device_free(struct cost_device *d);
 
 #endif

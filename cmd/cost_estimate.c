@@ -175,14 +175,16 @@ static double price_of(const struct estimate_options *o, const struct cost_devic
     return NAN;
 }
 
-static void warn_room(const struct cost_device *d, const struct estimate *e) {
+static void warn_room(const struct estimate_options *o, const struct cost_device *d,
+                      const struct estimate *e) {
     const struct device_memory *m = &d->device->memory[0];
     int n = roof_devices(&d->roof);
     if (e->memory != 0)
-        warn("%s: %.3g GB do not fit into %d x %.3g GB of %s: %s", d->device->name,
+        warn("%s: %.3g GB do not fit into %d x %.3g GB of %s: %s%s", d->device->name,
              e->resident_bytes * n / 1e9, n, m->capacity_bytes / 1e9, m->name,
-             e->memory < 0 ? "times are as if they did in the last memory; see --tp, --ep, "
-                             "--weight-type" : "the rest is read from slower memories");
+             e->memory > 0 ? "the rest is read from slower memories"
+                           : "times are as if they did in the last memory; see --tp, --weight-type",
+             e->memory < 0 && cost_has_experts(o->shape.shape) ? ", --ep" : "");
 }
 
 static void add_row(const struct estimate_options *o, const struct place *p, struct fields *f) {
@@ -212,7 +214,7 @@ static void print_rows(const struct estimate_options *o, const struct place *pla
         add_row(o, &place[i], &f);
     fields_close(&f);
     for (int i = 0; i < o->specs && !o->common.quiet; i++)
-        warn_room(&place[i].device, &place[i].e);
+        warn_room(o, &place[i].device, &place[i].e);
 }
 
 static void estimate_all(const struct estimate_options *o) {
@@ -241,6 +243,7 @@ int cost_estimate(int argc, char **argv) {
         .prompt = 1024, .output = 128, .batch = 1, .draft = -1, .accept = 0.8, .utilisation = 1,
         .price_hour = NAN};
     parse(&o, argc, argv);
+    cost_device_check(&o.device, o.shape.shape);
     estimate_all(&o);
     cost_books_free(&o.books);
     shape_free(o.shape.shape);

@@ -65,17 +65,10 @@ static struct estimate estimate_set(const struct table *t, unsigned set) {
     return estimate_case(&c, 1);
 }
 
-static int has_experts(const struct shape *s) {
-    for (int i = 0; i < s->layers; i++)
-        if (s->layer[i].experts)
-            return 1;
-    return 0;
-}
-
 /* Why the request has no use for it; NULL: it has. */
 static const char *useless(const struct estimate_options *o, int technique) {
     switch (technique) {
-    case MOE: return has_experts(o->shape.shape) ? NULL : "the model has no experts";
+    case MOE: return cost_has_experts(o->shape.shape) ? NULL : "the model has no experts";
     case PREFIX: return o->cached ? NULL : "--cached is 0";
     case SPECULATION: return o->draft == 0 ? "--draft is 0" : NULL;
     default: return NULL;

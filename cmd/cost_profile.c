@@ -303,15 +303,15 @@ int cost_profile(int argc, char **argv) {
     for (int i = 0; i < n; i++)
         read_trace(&o, path[i]);
     ledger_end(&o.ledger);
+    int status = EXIT_DONE;
     if (!o.ledger.phase[LEDGER_ALL].steps) {
         warn("no step was recorded");
-        return EXIT_NOTHING;
-    }
-    int status = EXIT_DONE;
-    if (o.by_step)
+        status = EXIT_NOTHING;
+    } else if (o.by_step) {
         fields_close(&o.steps);
-    else
+    } else {
         status = report(&o);
+    }
     cost_device_free(&o.device);
     cost_books_free(&o.books);
     return status;

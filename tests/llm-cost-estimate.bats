@@ -73,7 +73,7 @@ near() {
     grep -q 'do not fit into 1 x 80 GB of gpu: the rest is read from slower memories' "$T/err"
     est --shape deepseek-v3 --device tpu-v5e
     jq -e '.memory == "none" and .joules == null' "$T/out"
-    grep -q 'see --tp, --ep, --weight-type' "$T/err"
+    grep -q 'see --tp, --weight-type, --ep$' "$T/err"
     est -q --shape llama-3.1-8b --weight-type bf16 --tp 128 --device groq-lpu --price-hour 1
     jq -e '.memory == "sram" and .fits > 0 and .devices == 128' "$T/out"
     [ ! -s "$T/err" ]
@@ -178,6 +178,7 @@ END
 
 @test "estimate: bad command lines are refused with a line" {
     fails 2 estimate
+    fails 2 estimate --shape llama-3.1-8b --ep 2
     fails 2 estimate --shape llama-3.1-8b --prompt 0
     fails 2 estimate --shape llama-3.1-8b --prompt -5
     fails 2 estimate --shape llama-3.1-8b --output 0
