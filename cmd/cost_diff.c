@@ -259,7 +259,8 @@ static int status_of(const struct diff *d) {
     static const int status[] = {EXIT_DONE, EXIT_NOTHING, EXIT_CHECK};
     int any = 0;
     for (size_t i = 0; i < d->metrics; i++)
-        any |= d->metric[i].base_n && d->metric[i].head_n && strcmp(d->metric[i].name, "cases");
+        any |= d->metric[i].base_n && d->metric[i].head_n && strcmp(d->metric[i].name, "cases") &&
+               strcmp(d->metric[i].name, "errors");
     if (d->opt->plan)
         return d->metrics ? EXIT_DONE : EXIT_NOTHING;
     if (d->opt->check)

@@ -42,6 +42,7 @@ struct diff_side {
     struct diff_record *record; /* [n] in the file's order, none of them void */
     size_t n;
     size_t voids;               /* left out: errors, warm-ups */
+    size_t errors;              /* of those */
     struct serieses *series;    /* NULL: none */
     int64_t steps;              /* of run traces, and their sums: */
     double flops, kv_bytes, weight_bytes;

@@ -72,8 +72,9 @@ static int take_text(struct json *j, struct reqs_text *out) {
 
 static void take_end(struct line_told *l, const struct reqs_text *key, struct json *j) {
     struct reqs_text text;
-    int is_text = json_peek(j) == '"';
-    if (take_text(j, &text) && is_text)
+    char c = json_peek(j);
+    l->is_void |= is(key, "error") && (c == '{' || c == 't');      /* as APIs answer; true */
+    if (take_text(j, &text) && c == '"')
         l->is_void |= is(key, "error") ? text.len > 0 : !is(&text, "ok");
 }
 
@@ -131,7 +132,7 @@ static void take_member(struct reader *r, struct line_told *l, const struct reqs
     } else if (is(key, "error") || is(key, "end")) {
         take_end(l, key, j);
     } else if (is(key, "warmup")) {
-        l->is_void |= take_number(j) == 1;
+        l->is_warmup = take_number(j) == 1;
     } else if (is_blocks(key)) {
         r->blocks = 1;
         json_skip(j);
@@ -162,6 +163,7 @@ static int take_object(struct reader *r, char *text) {
     }
     if (rc < 0)
         return -1;
+    l->is_void |= l->is_warmup;
     if (l->kind == LINE_OTHER && named && valued)
         l->kind = LINE_ROW;
     r->records += l->kind == LINE_OTHER;
@@ -188,6 +190,7 @@ static void note_time(struct diff_side *s, int64_t ns) {
 
 static void note_line(struct diff_side *s, const struct line_told *l) {
     s->voids += l->is_void != 0;
+    s->errors += l->is_void && !l->is_warmup;
     if (!l->is_void)
         note_time(s, l->time_ns);
     if (l->kind != LINE_STEP)

@@ -237,10 +237,10 @@ static void add_lost(struct diff *d) {
     m->head = own->head;
 }
 
-static void add_run(struct diff *d, const char *name, const char *unit, double base, double head) {
-    struct gate_rule rule;
-    gate_policy_rule(d->policy, name, unit, GATE_UNSAID, &rule);
-    struct gate_metric *m = add(d, name, unit, &rule);
+/* A number of each side as a whole. */
+static struct gate_metric *add_pair(struct diff *d, const char *name, const char *unit,
+                                    const struct gate_rule *rule, double base, double head) {
+    struct gate_metric *m = add(d, name, unit, rule);
     struct diff_metric *own = &d->own[d->metrics - 1];
     own->base = mem_array(1, sizeof *own->base);
     own->head = mem_array(1, sizeof *own->head);
@@ -248,6 +248,33 @@ static void add_run(struct diff *d, const char *name, const char *unit, double b
     own->head[0] = head;
     m->base = own->base;
     m->head = own->head;
+    m->base_n = m->head_n = 1;
+    return m;
+}
+
+/* The share of records that ended in an error: what is left of them looks fine. */
+static void add_errors(struct diff *d) {
+    struct gate_rule rule = gate_policy_default("errors", "share", GATE_LOWER);
+    double share[2];
+    for (int side = 0; side < 2; side++) {
+        const struct diff_side *s = &d->side[side];
+        size_t all = s->n + s->errors;
+        if (!all)
+            return;
+        share[side] = (double)s->errors / (double)all;
+    }
+    if (!d->side[0].errors && !d->side[1].errors)
+        return;
+    rule.layer = GATE_DETERMINISTIC;
+    rule.margin = 0;
+    rule.action = d->policy->missing;
+    add_pair(d, "errors", "share", &rule, share[0], share[1]);
+}
+
+static void add_run(struct diff *d, const char *name, const char *unit, double base, double head) {
+    struct gate_rule rule;
+    gate_policy_rule(d->policy, name, unit, GATE_UNSAID, &rule);
+    struct gate_metric *m = add_pair(d, name, unit, &rule, base, head);
     m->base_n = d->side[0].steps > 0;
     m->head_n = d->side[1].steps > 0;
 }
@@ -329,6 +356,7 @@ static void add_named(struct diff *d) {
 
 void diff_measure(struct diff *d) {
     add_lost(d);
+    add_errors(d);
     add_records(d);
     diff_price(d);
     add_fields(d);

@@ -13,7 +13,7 @@ enum { LINE_OTHER, LINE_ROW, LINE_STEP, LINE_RUN };
 
 struct line_told {              /* what a line says beside its usage */
     char *id;
-    int is_void;
+    int is_void, is_warmup;
     int kind;                   /* LINE_ROW, ... */
     int64_t time_ns;
     double flops, kv_bytes, weight_bytes;

@@ -289,7 +289,8 @@ static void ready(struct options *o) {
     if (!o->device.spec)
         return;
     cost_device_ready(&o->device, NULL);
-    const struct book_gpu *g = o->hour < 0 && !o->by_step ? cost_gpu(&o->books, o->device.device->name) : NULL;
+    const struct book_gpu *g = o->hour < 0 && !o->by_step
+                                   ? cost_gpu(&o->books, o->device.device->name) : NULL;
     if (g)
         o->hour = g->rate;
 }

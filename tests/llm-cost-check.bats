@@ -375,3 +375,24 @@ setup() {
     grep -q '| usd | [0-9.]* | [0-9.]* usd | +0.00% | - | 2% |' "$T/out"
     grep -q '1 case can show nothing' "$T/out"
 }
+
+@test "check: a head that fails more often does not pass by its other repeats" {
+    records "$T/base" 1
+    for i in 1 2 3; do cat "$T/base"; done >"$T/three"
+    sed '21,$s/}$/,"error":"timeout"}/' "$T/three" >"$T/fails"
+    gate 3 "$T/three" "$T/fails"
+    [ "$(cell errors verdict)/$(cell cases verdict)/$(cell usd verdict)" = fail/pass/pass ]
+    [ "$(cell errors base)/$(cell errors unit)" = 0/share ]
+    gate 0 "$T/fails" "$T/fails"
+    sed 's/"error":"timeout"/"error":{"message":"timeout"}/' "$T/fails" >"$T/api"
+    gate 3 "$T/three" "$T/api"
+    [ "$(cell errors verdict)" = fail ]
+    sed 's/"error":"timeout"/"error":null/' "$T/fails" >"$T/none"
+    gate 0 "$T/three" "$T/none"
+    gate 0 "$T/fails" "$T/base"
+    printf 'missing warn\nmetric usd\n' >"$T/policy"
+    gate 0 --policy "$T/policy" "$T/three" "$T/fails"
+    sed '21,$s/}$/,"warmup":true}/' "$T/three" >"$T/warm"
+    gate 0 "$T/three" "$T/warm"
+    [ -z "$(cell errors verdict)" ]
+}
