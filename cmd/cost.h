@@ -74,6 +74,9 @@ enum {
     "Prices\n" \
     "      --book BOOK        a shipped price book (llm-cost book list) or a file, llm-book(5)\n" \
     "                         (default: $LLM_COST_BOOK, else starter)\n"
+#define COST_BOOK_NOW_USAGE \
+    COST_BOOK_FILE_USAGE \
+    "      --at DATE          prices of that day or time, UTC (default: now)\n"
 #define COST_BOOK_USAGE \
     COST_BOOK_FILE_USAGE \
     "      --at DATE          prices of that day or time, UTC (default: of each record's time;\n" \

@@ -35,7 +35,7 @@ static const char *const usage[] = {
     "At a provider\n"
     "      --model NAME       a model of the price book\n"
     "      --ttl LIST         lives of its cache (default 5m,1h; named where they have no price)\n",
-    COST_BOOK_USAGE,
+    COST_BOOK_NOW_USAGE,
     "On a device, with --shape and --device\n"
     "      --price-hour USD   of one device for an hour (default: the price book's, the lowest)\n"
     "      --storage NAME=USD what 1e9 bytes cost for 30 days in the device's memory NAME:\n"

@@ -42,7 +42,7 @@ static const char *const usage[] = {
     "      --tp N             so many devices share every matrix (default 1)\n"
     "      --ep N             so many groups of them share out the experts (default 1)\n"
     "      --calibrate TRACE  run trace of llm-run on the device, of any model; repeat for more\n",
-    COST_BOOK_USAGE
+    COST_BOOK_NOW_USAGE
     "      --model NAME       the model whose prices count (default: none, no dollars)\n"
     "Report\n"
     "      --cost COST        what is fitted and drawn: flops, seconds, joules or usd (default:\n"

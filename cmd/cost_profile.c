@@ -26,7 +26,7 @@ static const char *const usage[] = {
     "                         for it, if any)\n"
     "      --model NAME       what the same tokens would cost as this model of the price book\n"
     "      --by step          a row for each pass in place of the sums\n",
-    COST_BOOK_USAGE,
+    COST_BOOK_NOW_USAGE,
     FIELDS_USAGE,
     "  -h, --help             -V, --version\n\n"
     "Examples\n"
