@@ -110,11 +110,14 @@ static void write_md(const struct diff *d, FILE *out) {
 
 /* ---- JUnit -------------------------------------------------------------------------------- */
 
-/* What does not count towards the exit status is shown as skipped, whatever it is. */
+/* What does not count towards the exit status is shown as skipped, whatever it is; what cannot be
+ * told and counts is an error, since a build that reads this file alone must not go through. */
 static int junit_state(const struct gate_metric *m) {
     if (m->verdict == GATE_PASS)
         return JUNIT_PASSED;
-    return m->verdict == GATE_FAIL && gate_counts(m) ? JUNIT_FAILED : JUNIT_SKIPPED;
+    if (!gate_counts(m))
+        return JUNIT_SKIPPED;
+    return m->verdict == GATE_FAIL ? JUNIT_FAILED : JUNIT_ERROR;
 }
 
 static void write_junit(const struct diff *d, FILE *out) {

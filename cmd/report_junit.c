@@ -34,7 +34,8 @@ static void add_case(struct buf *b, const struct junit_case *c) {
         add_xml(b, c->text);
         buf_adds(b, "</system-out>\n");
     } else {
-        buf_printf(b, "    <%s message=\"", c->state == JUNIT_FAILED ? "failure" : "skipped");
+        buf_printf(b, "    <%s message=\"", c->state == JUNIT_FAILED  ? "failure"
+                                             : c->state == JUNIT_ERROR ? "error" : "skipped");
         add_xml(b, c->text);
         buf_adds(b, "\"/>\n");
     }
@@ -43,15 +44,16 @@ static void add_case(struct buf *b, const struct junit_case *c) {
 
 void junit_write(FILE *out, const char *suite, const struct junit_case *c, size_t n) {
     struct buf b = {0};
-    size_t failures = 0, skipped = 0;
+    size_t failures = 0, errors = 0, skipped = 0;
     for (size_t i = 0; i < n; i++) {
         failures += c[i].state == JUNIT_FAILED;
+        errors += c[i].state == JUNIT_ERROR;
         skipped += c[i].state == JUNIT_SKIPPED;
     }
     buf_adds(&b, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"");
     add_xml(&b, suite);
-    buf_printf(&b, "\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"0\">\n",
-               n, failures, skipped);
+    buf_printf(&b, "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"0\">\n",
+               n, failures, errors, skipped);
     for (size_t i = 0; i < n; i++)
         add_case(&b, &c[i]);
     buf_adds(&b, "</testsuite>\n");

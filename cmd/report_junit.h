@@ -3,7 +3,8 @@
  *     const struct junit_case c[] = {{"head.jsonl", "ttft", JUNIT_FAILED, "worse: 12 ms, was 10"}};
  *     junit_write(stdout, "llm-bench stat", c, 1);
  *
- * A failure fails a build; a skipped case is shown and does not.
+ * A failure fails a build, and so does an error, where nothing could be told; a skipped case is
+ * shown and does not.
  */
 #ifndef REPORT_JUNIT_H
 #define REPORT_JUNIT_H
@@ -11,7 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum junit_state { JUNIT_PASSED, JUNIT_FAILED, JUNIT_SKIPPED };
+enum junit_state { JUNIT_PASSED, JUNIT_FAILED, JUNIT_ERROR, JUNIT_SKIPPED };
 
 struct junit_case {
     const char *group, *name;   /* the class, and what was tested; any text */

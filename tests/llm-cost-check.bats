@@ -396,3 +396,13 @@ setup() {
     gate 0 "$T/three" "$T/warm"
     [ -z "$(cell errors verdict)" ]
 }
+
+@test "check: what cannot be told and counts is an error of JUnit, else skipped" {
+    records "$T/base" 1
+    head -n 2 "$T/base" >"$T/few"
+    printf 'metric usd\nmetric right action=warn\n' >"$T/policy"
+    gate 4 --policy "$T/policy" --format junit "$T/few" "$T/few"
+    grep -q 'failures="0" errors="1" skipped="[1-9][0-9]*"' "$T/out"
+    grep -q '<error message="inconclusive: usd' "$T/out"
+    grep -q '<skipped message="inconclusive: right' "$T/out"
+}
