@@ -304,6 +304,9 @@ static void claude_code_files(void) {
 #define USED(in, cached, out, reasoning) \
     "{\"input_tokens\":" in ",\"cached_input_tokens\":" cached ",\"output_tokens\":" out "," \
     "\"reasoning_output_tokens\":" reasoning ",\"total_tokens\":1}"
+#define WROTE(in, cached, written) \
+    "{\"input_tokens\":" in ",\"cached_input_tokens\":" cached "," \
+    "\"cache_write_input_tokens\":" written ",\"output_tokens\":9}"
 #define CODEX(time, info) \
     "{\"timestamp\":\"2026-05-13T09:" time ".000Z\",\"type\":\"event_msg\",\"payload\":" \
     "{\"type\":\"token_count\",\"info\":{" info "},\"rate_limits\":{}}}\n"
@@ -341,6 +344,14 @@ static void codex(void) {
            CODEX("01:00", "\"total_token_usage\":" USED("200", "0", "2", "0"))
            CODEX("01:07", "\"total_token_usage\":" USED("250", "0", "5", "0")),
            "input 50 output 3" CODEX_TAIL("01:07"));
+    /* What is written to the cache is part of the input: as it is since GPT-5.6 and Codex 0.145. */
+    expect(META TURN CODEX("01:00", "\"last_token_usage\":" WROTE("100", "40", "30") ","
+                           "\"total_token_usage\":" WROTE("100", "40", "30"))
+           CODEX("02:00", "\"total_token_usage\":" WROTE("300", "60", "200"))
+           CODEX("03:00", "\"last_token_usage\":" WROTE("10", "4", "8")),
+           "read 40 input 30 write 30 output 9" CODEX_TAIL("01:00")
+           "read 20 input 10 write 170" CODEX_TAIL("02:00")
+           "read 4 write 6 output 9" CODEX_TAIL("03:00"));
 }
 
 static void codex_files(void) {

@@ -33,11 +33,15 @@ int usage_codex_is(const struct found *f) {
            (is(f, T_TYPE, "event_msg") && is(f, T_PAYLOAD_TYPE, "token_count"));
 }
 
-static const int parts[] = {C_INPUT, C_CACHED, C_OUTPUT, C_REASONING};
+static const int parts[] = {C_INPUT, C_CACHED, C_WRITTEN, C_OUTPUT, C_REASONING};
 enum { PARTS = sizeof parts / sizeof *parts };
 
+static int64_t count_of(const struct counts *c, int i) {
+    return c->n[i] == UNSAID ? 0 : c->n[i];
+}
+
 static int64_t count(const struct counts *c, int part) {
-    return c->n[parts[part]] == UNSAID ? 0 : c->n[parts[part]];
+    return count_of(c, parts[part]);
 }
 
 static int same(const struct counts *a, const struct counts *b) {
@@ -60,6 +64,14 @@ static void difference(const struct codex *c, struct counts *now) {
         int64_t before = c->totalled ? count(&c->total, i) : 0;
         now->n[parts[i]] = count(now, i) > before ? count(now, i) - before : 0;
     }
+}
+
+/* What was read and written is part of the input; a difference of totals may say more of it. */
+static void fit_prompt(struct counts *c) {
+    if (c->n[C_CACHED] > c->n[C_INPUT])
+        c->n[C_CACHED] = c->n[C_INPUT];
+    if (c->n[C_WRITTEN] > c->n[C_INPUT] - count_of(c, C_CACHED))
+        c->n[C_WRITTEN] = c->n[C_INPUT] - count_of(c, C_CACHED);
 }
 
 static void learn(struct codex *c, const struct found *f) {
@@ -115,8 +127,7 @@ int usage_codex_take(struct codex *c, struct held *h, struct found *f, int64_t *
     }
     if (is_nothing(&f->main))
         return 0;
-    if (f->main.n[C_CACHED] > f->main.n[C_INPUT])
-        f->main.n[C_CACHED] = f->main.n[C_INPUT];
+    fit_prompt(&f->main);
     f->main.n[C_TOTAL] = UNSAID;
     f->main.inside = 1;
     f->text[T_ID] = (struct reqs_text){NULL, 0};

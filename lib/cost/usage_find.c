@@ -127,6 +127,7 @@ static const struct key names[] = {
     {"source", PAYLOAD, GO, ORIGIN}, {"subagent", ORIGIN, GO, ORIGIN},
     {"thread_spawn", ORIGIN, SPAWNED, 0},
     {"cached_input_tokens", ANY_USAGE, COUNT, C_CACHED},
+    {"cache_write_input_tokens", ANY_USAGE, COUNT, C_WRITTEN},
     {"reasoning_output_tokens", ANY_USAGE, COUNT, C_REASONING},
 };
 #define NAMES (sizeof names / sizeof *names)
