@@ -359,10 +359,11 @@ int cost_explain(int argc, char **argv) {
     struct options o = {.books = COST_BOOKS, .requests = 1};
     struct usages *in = NULL;
     struct usage u;
+    int n;
     parse(&o, argc, argv);
     check(&o, argc - optind);
     if (optind < argc)
-        in = find_record(&o, argv[optind], &u);
+        in = find_record(&o, *cost_inputs(argc, argv, usage, &n), &u);
     else
         u = told_usage(&o);
     if (o.region)

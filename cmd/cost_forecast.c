@@ -100,9 +100,7 @@ static int64_t arg_period(const char *value) {
 }
 
 static double arg_growth(const char *value) {
-    int less = *value == '-';
-    double share = arg_share("--growth", value + less, 0, less ? 0.99 : 100);
-    return less ? -share : share;
+    return arg_share("--growth", value, -0.99, 100);
 }
 
 static void take_option(struct options *o, int c, const char *arg) {

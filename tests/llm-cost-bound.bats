@@ -184,3 +184,12 @@ END
     [ "$got" = 1 ]
     grep -q '^llm-cost' "$T/err"
 }
+
+@test "stdin is read once: a book and usage cannot both come from it" {
+    fails 2 bound --book - --book x.book -
+    grep -q "'-' is there twice" "$T/err"
+    fails 2 bound --book -
+    fails 2 bound --book - --book - x.jsonl
+    fails 2 explain --book - -
+    fails 2 price --book -
+}

@@ -51,6 +51,7 @@ between() {
     fails 2 forecast --period never x
     fails 2 forecast --growth much x
     fails 2 forecast --growth -200% x
+    grep -q "'-200%': expected a share from -99%" "$T/err"
     fails 2 forecast --budget -1 x
     fails 2 forecast --by hour x
     fails 2 forecast --ahead 0 x
