@@ -34,6 +34,10 @@ static void names(void) {
     CHECK_INT(model(b, "claude-sonnet-4-5-20250929"), 0);
     CHECK_INT(model(b, "claude-sonnet-4-5@20250929"), 0);
     CHECK_INT(model(b, "claude-sonnet-4-5-latest"), 0);
+    CHECK_INT(model(b, "claude-sonnet-4-5@default"), 0);
+    CHECK_INT(model(b, "claude-sonnet-4-5[1m]"), 0);
+    CHECK_INT(model(b, "claude-sonnet-4-5-20250929[1M]"), 0);
+    CHECK_INT(model(b, "claude-sonnet-4-5@3efault"), -1);
     CHECK_INT(model(b, "us.anthropic.claude-sonnet-4-5-20250929-v1:0"), 0);
     CHECK_INT(model(b, "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0"), 0);
     CHECK_INT(model(b, "gpt-5.4-2026-03-05"), 1);

@@ -203,8 +203,8 @@ const char *const *book_names(void);                    /* NULL-terminated */
 const char *book_text(const char *name, size_t *len);
 
 /* By name or alias, upper or lower case; then without a provider in front ("anthropic/NAME"), then
- * without a date or version behind ("-20250929", "@20250929", "-2025-09-29", "-latest", "-v1:0").
- * -1: the book has no price for it. */
+ * without a date or version behind ("-20250929", "@20250929", "-2025-09-29", "-latest", "-v1:0",
+ * "[1m]"). -1: the book has no price for it. */
 int book_model(const struct book *b, const char *name, size_t len);
 /* Number of a selector's word; BOOK_ANY: no row has it. */
 int book_word(const struct book *b, const char *word, size_t len);

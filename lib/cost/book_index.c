@@ -98,24 +98,25 @@ static size_t front(const char *name, size_t len) {
     return n && n < len && name[n] == '.' ? n + 1 : 0;
 }
 
-/* Digits of this form at the end of name: "d" is one, others stand for themselves. */
+/* How much of the end of name has this form, in which # is a digit. */
 static size_t tail_form(const char *name, size_t len, const char *form) {
     size_t n = strlen(form);
     if (len <= n)
         return 0;
     for (size_t i = 0; i < n; i++) {
         char c = name[len - n + i];
-        if (form[i] == 'd' ? !is_digit(c) : form[i] != lower(c))
+        if (form[i] == '#' ? !is_digit(c) : form[i] != lower(c))
             return 0;
     }
     return n;
 }
 
-/* How long a date or a version at the end of the name is; 0: there is none. */
+/* How long a date, a version, or Claude Code's word for the long context at the end of the name is;
+ * 0: there is none. */
 static size_t tail(const char *name, size_t len) {
-    static const char *const forms[] = {"-dddd-dd-dd", "@dddd-dd-dd", "-dddddddd", "@dddddddd",
-                                        "-latest", "@latest", "@default", ":latest", "-vd:d",
-                                        "-vd", "@ddd", "-ddd", NULL};
+    static const char *const forms[] = {"-####-##-##", "@####-##-##", "-########", "@########",
+                                        "-latest", "@latest", "@default", ":latest", "-v#:#",
+                                        "-v#", "@###", "-###", "[1m]", NULL};
     for (int i = 0; forms[i]; i++) {
         size_t n = tail_form(name, len, forms[i]);
         if (n)
