@@ -263,6 +263,8 @@ static void times(void) {
                               "price m input 3 from=2026-09-01\n";
     CHECK_STR(at(two, "2026-08-31T23:59:59Z"), "2");
     CHECK_STR(at(two, "2026-09-01"), "3");
+    CHECK_STR(at(HEAD "price m input 2 to=2026-09-01\n", "2026-09-01"),
+              "unpriced: m: input: no row at that time");
     static const char peak[] = HEAD "price m input 1\nfactor m 2 days=mon-fri "
                                "hours=01:00-04:00,06:00-10:00 from=2026-08-16T16:00Z\n";
     CHECK_STR(at(peak, "2026-08-14T02:00Z"), "1");      /* a Friday before it begins */

@@ -148,6 +148,16 @@ static int has_prices(const struct wanted *w, int kind) {
     return 0;
 }
 
+/* Whether rows of the kind were, or will be, but do not hold now. */
+static int has_at_other_times(const struct wanted *w, int kind) {
+    for (int i = 0; i < w->n; i++) {
+        const struct book_row *r = &w->p->b->row[w->row[i]];
+        if (!w->holds[i] && bill_row_fits(w->t, r) && price_fits(w, r, kind))
+            return 1;
+    }
+    return 0;
+}
+
 static void note_tiers(const struct wanted *w, struct bill_slot *s, const int *row, int n) {
     for (int i = 0; i < n; i++) {
         const struct book_row *r = &w->p->b->row[row[i]];
@@ -184,7 +194,7 @@ void bill_slot_fill(struct biller *p, const struct bill_tariff *t, const unsigne
         s->why = w.ttl_ns ? "no row for this cache life" : "its price depends on the cache life, "
                                                            "which the record does not say";
     else
-        s->why = "no row";
+        s->why = has_at_other_times(&w, s->kind) ? "no row at that time" : "no row";
 }
 
 void bill_slot_free(struct bill_slot *s) {
