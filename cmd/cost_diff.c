@@ -163,7 +163,6 @@ static void parse(struct diff_options *o, int argc, char **argv, const char *con
 static void ready(struct diff_options *o, struct diff *d) {
     struct err e = {{0}};
     const char *both = o->books.n ? o->books.spec[0] : d->policy->book;
-    o->books_given = both || o->base_book || o->head_book;
     o->books.n = 0;
     if (both || o->base_book || o->head_book) {
         const char *own = getenv("LLM_COST_BOOK");

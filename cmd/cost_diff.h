@@ -73,7 +73,6 @@ struct diff_options {
     double power;
     struct cost_books books;
     const char *base_book, *head_book, *model, *key, *policy_path;
-    int books_given;
     struct cost_shape shape;
     struct gate_options gate;
     int skip_bad;

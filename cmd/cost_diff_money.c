@@ -128,14 +128,6 @@ static int split(struct diff *d) {
 
 /* ---- metrics ------------------------------------------------------------------------------ */
 
-static int is_asked_for(const struct diff *d) {
-    struct gate_rule usd;
-    struct gate_rule prompt;
-    gate_policy_rule(d->policy, "usd", "usd", GATE_UNSAID, &usd);
-    gate_policy_rule(d->policy, "prompt_usd", "usd", GATE_UNSAID, &prompt);
-    return usd.named || prompt.named || d->opt->books_given || d->opt->model;
-}
-
 void diff_price(struct diff *d) {
     struct prices p = {0};
     if (!has_usage(d) || !d->opt->books.n)
@@ -147,10 +139,8 @@ void diff_price(struct diff *d) {
         diff_add_cases(d, "prompt_usd", "usd", prompt_usd_of, NULL);
         diff_add_cases(d, "usd", "usd", usd_of, NULL);
         d->has_split = split(d);
-    } else if (p.priced || is_asked_for(d)) {
+    } else if (p.unpriced) {
         diff_add_unknown(d, "prompt_usd", "usd", p.why);
         diff_add_unknown(d, "usd", "usd", p.why);
-    } else if (!d->opt->common.quiet) {
-        warn("%s: money is not compared", p.why);
     }
 }
