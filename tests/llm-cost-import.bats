@@ -30,7 +30,10 @@ END
 
 serve() {
     "${BUILD:-build}/tests/make_httpd" "$1" "$T/log" 60 >"$T/port" 3>&- &
-    until [ -s "$T/port" ]; do sleep 0.05; done
+    until [ -s "$T/port" ]; do
+        kill -0 $! 2>/dev/null || { echo "make_httpd does not run"; return 1; }
+        sleep 0.05
+    done
     PORT=$(cat "$T/port")
     export LLMUTILS_CACHE=$T/cache no_proxy=127.0.0.1
 }
