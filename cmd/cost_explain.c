@@ -266,7 +266,7 @@ static const struct field fields[] = {
     {"step", FIELD_COUNT, 0}, {"rule", FIELD_TEXT, 0}, {"what", FIELD_TEXT, 0},
     {"kind", FIELD_TEXT, 1}, {"quantity", FIELD_WHOLE, 1}, {"rate_usd_per_mtok", FIELD_TEXT, 0},
     {"rate_usd", FIELD_TEXT, 1}, {"per", FIELD_TEXT, 1}, {"usd", FIELD_TEXT, 0},
-    {"book_line", FIELD_WHOLE, 0}, {"row", FIELD_TEXT, 0}, {"book", FIELD_TEXT, 1},
+    {"book_line", FIELD_WHOLE, 0}, {"row", FIELD_TEXT, 1}, {"book", FIELD_TEXT, 1},
     {"book_sha256", FIELD_TEXT, 1}};
 enum { FIELDS = sizeof fields / sizeof *fields };
 

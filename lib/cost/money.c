@@ -100,6 +100,10 @@ static char *text(money v, int decimals, char out[MONEY_TEXT]) {
     char *p = out;
     if (!v)
         return memcpy(out, "0", 2);
+    if (decimals > MONEY_DECIMALS && v % MONEY_YOCTO == 0) {    /* most prices: half the digits */
+        v /= MONEY_YOCTO;
+        decimals -= MONEY_DECIMALS;
+    }
     int n = digits_of(v < 0 ? -(unsigned_wide)v : (unsigned_wide)v, decimals + 1, digit);
     int last = 0;               /* the last decimal that is not zero */
     while (last < decimals && digit[last] == '0')
