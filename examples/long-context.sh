@@ -1,6 +1,7 @@
 #!/bin/sh
-# Is cost linear in tokens? A long document, an agent of 50 turns, a whole repository: the bill of a
-# price list that counts tokens alone, the bill as it is, the work, and what each technique is worth.
+# Is cost linear in tokens? A long document, an agent of 50 turns, a whole repository: the bill of
+# a price list that counts tokens alone, the bill as it is, the work, and what each technique is
+# worth.
 #
 #     examples/long-context.sh > examples/long-context.tsv
 #
