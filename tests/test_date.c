@@ -45,7 +45,7 @@ static void calendar_times(void) {
 static void back_to_text(void) {
     char out[DATE_TEXT];
     for (int i = 0; i < 4000; i++) {
-        int64_t ns = (int64_t)(next() % 14000000000000000000u) - 7000000000000000000;
+        int64_t ns = (int64_t)(next() % 14000000000000000000u - 7000000000000000000u);
         time_t t = (time_t)((ns - ((ns % 1000000000) + 1000000000) % 1000000000) / 1000000000);
         struct tm tm;
         char text[64];
