@@ -188,10 +188,9 @@ static void print_row(struct rows *rows, const struct model_engine *e,
                       const struct model_test *t, const struct model_result *r,
                       const struct model_limits *l) {
     const struct shape *s = e->model->shape;
-    const struct shape_flops *f = &r->flops;
     const struct shape_bytes *b = &r->bytes;
     double tps = order_median(r->tps, (size_t)r->n);
-    double flops = f->attention + f->dense + f->experts + f->head;
+    double flops = shape_sum_flops(&r->flops);
     double weights = b->dense + b->experts;
     double rate = tps / (double)r->tokens;      /* of all that was done, a second */
     double read = rate * (weights + b->kv_read) / l->read_bytes_per_s;

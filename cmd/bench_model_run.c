@@ -182,17 +182,6 @@ static struct plan plan_test(const struct model_engine *e, const struct model_te
     return p;
 }
 
-static void add_work(struct model_result *r, const struct session_pass *pass) {
-    r->flops.attention += pass->flops.attention;
-    r->flops.dense += pass->flops.dense;
-    r->flops.experts += pass->flops.experts;
-    r->flops.head += pass->flops.head;
-    r->bytes.dense += pass->bytes.dense;
-    r->bytes.experts += pass->bytes.experts;
-    r->bytes.kv_read += pass->bytes.kv_read;
-    r->bytes.kv_write += pass->bytes.kv_write;
-}
-
 /* Runs the first `passes` of a plan. Nanoseconds; the work is added to *r, unless that is NULL. */
 static int64_t run_passes(struct model_engine *e, const struct plan *p, int passes,
                           struct model_result *r) {
@@ -204,8 +193,10 @@ static int64_t run_passes(struct model_engine *e, const struct plan *p, int pass
         if (session_pass(e->session, row, p->size[i], &pass, &err))
             die("%s: %s", e->bench->model, err.text);
         row += p->size[i];
-        if (r)
-            add_work(r, &pass);
+        if (r) {
+            shape_add_flops(&r->flops, &pass.flops, 1);
+            shape_add_bytes(&r->bytes, &pass.bytes, 1);
+        }
     }
     return clock_ns() - start;
 }

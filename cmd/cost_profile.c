@@ -65,12 +65,11 @@ static double add_modelled(struct options *o, const struct trace_run *run,
     struct work_model m;
     struct work w;
     struct roof t;
-    int phase = ledger_phase(step);
+    int phase = step->phase;
     calibrate_step_work(run, step, &m, &w);
     if (roof_time(&o->device.roof, &m, &w, &t, &e))
         die_err(&e);
-    const struct shape_flops *f = &step->flops;
-    double least = (f->attention + f->dense + f->experts + f->head) / peak_of(&o->device, &m);
+    double least = shape_sum_flops(&step->flops) / peak_of(&o->device, &m);
     o->least_s[phase] += least;
     o->least_s[LEDGER_ALL] += least;
     o->modelled_s[phase] += t.seconds;
@@ -87,13 +86,12 @@ static const struct field step_fields[] = {
 enum { STEP_FIELDS = sizeof step_fields / sizeof *step_fields };
 
 static void print_step(struct options *o, const struct trace_step *s, double modelled) {
-    struct ledger_phase p = {.flops = s->flops, .bytes = s->bytes};
     if (!o->steps.table)
         fields_open(&o->steps, step_fields, STEP_FIELDS, &o->common);
     fields_row(&o->steps, (struct value[STEP_FIELDS]){
-        {.count = (int64_t)s->step}, {.text = ledger_phase_name(ledger_phase(s))},
+        {.count = (int64_t)s->step}, {.text = ledger_phase_name(s->phase)},
         {.count = s->tokens}, {.count = s->position}, {.number = (double)s->ns / 1e9},
-        {.number = modelled}, {.number = ledger_flops(&p)}, {.number = ledger_bytes(&p)},
+        {.number = modelled}, {.number = shape_sum_flops(&s->flops)}, {.number = shape_sum_bytes(&s->bytes)},
         {.number = s->joules}});
 }
 
@@ -180,14 +178,14 @@ static void work_rows(const struct options *o, struct fields *f, int phase) {
                                    : 0;
     double kv = p->bytes.kv_read + p->bytes.kv_write;
     const struct row rows[] = {
-        {"flops", "modelled", "the model's shape", ledger_flops(p),
+        {"flops", "modelled", "the model's shape", shape_sum_flops(&p->flops),
          d ? part(o->least_s[phase], s) : NAN},
         {"flops_attention", "modelled", "positions seen", p->flops.attention, NAN},
         {"flops_experts", "modelled", "experts chosen",
          p->flops.experts > 0 ? p->flops.experts : NAN, NAN},
         {"flops_linear", "modelled", "every parameter for each token", p->linear_flops, NAN},
-        {"bytes", "modelled", "weights, experts and KV", ledger_bytes(p),
-         share_of(ledger_bytes(p), s, rate)},
+        {"bytes", "modelled", "weights, experts and KV", shape_sum_bytes(&p->bytes),
+         share_of(shape_sum_bytes(&p->bytes), s, rate)},
         {"bytes_dense", "modelled", "stored sizes, once a pass", p->bytes.dense, NAN},
         {"bytes_experts", "measured", "distinct experts of each pass",
          p->bytes.experts > 0 ? p->bytes.experts : NAN, NAN},

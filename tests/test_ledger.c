@@ -32,8 +32,8 @@ static void sums(void) {
     CHECK_INT(l.phase[LEDGER_DECODE].steps, 2);
     CHECK_INT(l.phase[LEDGER_ALL].tokens, 13);
     CHECK_NEAR(l.phase[LEDGER_ALL].ns, 1450, 0);
-    CHECK_NEAR(ledger_flops(&l.phase[LEDGER_DECODE]), 20, 0);
-    CHECK_NEAR(ledger_bytes(&l.phase[LEDGER_ALL]), 400, 0);
+    CHECK_NEAR(shape_sum_flops(&l.phase[LEDGER_DECODE].flops), 20, 0);
+    CHECK_NEAR(shape_sum_bytes(&l.phase[LEDGER_ALL].bytes), 400, 0);
     CHECK_NEAR(l.phase[LEDGER_DECODE].linear_flops, 6000, 0);
     CHECK(isnan(l.phase[LEDGER_ALL].joules) && !l.counted);
     CHECK_INT(l.requests, 1);

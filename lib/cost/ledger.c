@@ -8,32 +8,12 @@ const char *ledger_phase_name(int phase) {
     return names[phase];
 }
 
-int ledger_phase(const struct trace_step *step) {
-    return step->phase == TRACE_PREFILL  ? LEDGER_PREFILL
-           : step->phase == TRACE_DECODE ? LEDGER_DECODE
-                                         : LEDGER_MIXED;
-}
-
-double ledger_flops(const struct ledger_phase *p) {
-    return p->flops.attention + p->flops.dense + p->flops.experts + p->flops.head;
-}
-
-double ledger_bytes(const struct ledger_phase *p) {
-    return p->bytes.dense + p->bytes.experts + p->bytes.kv_read + p->bytes.kv_write;
-}
-
 static void add_sums(struct ledger_phase *to, const struct ledger_phase *from) {
     to->steps += from->steps;
     to->tokens += from->tokens;
     to->ns += from->ns;
-    to->flops.attention += from->flops.attention;
-    to->flops.dense += from->flops.dense;
-    to->flops.experts += from->flops.experts;
-    to->flops.head += from->flops.head;
-    to->bytes.dense += from->bytes.dense;
-    to->bytes.experts += from->bytes.experts;
-    to->bytes.kv_read += from->bytes.kv_read;
-    to->bytes.kv_write += from->bytes.kv_write;
+    shape_add_flops(&to->flops, &from->flops, 1);
+    shape_add_bytes(&to->bytes, &from->bytes, 1);
     to->linear_flops += from->linear_flops;
 }
 
@@ -54,9 +34,8 @@ static void add_step(struct ledger *l, const struct trace_step *s) {
     struct ledger_phase one = {.steps = 1, .tokens = s->tokens, .ns = (double)s->ns,
                                .flops = s->flops, .bytes = s->bytes,
                                .linear_flops = l->linear * s->tokens};
-    int phase = ledger_phase(s);
-    add_sums(&l->phase[phase], &one);
-    l->waiting_ns[phase] += (double)s->ns;
+    add_sums(&l->phase[s->phase], &one);
+    l->waiting_ns[s->phase] += (double)s->ns;
     if (!isnan(s->joules))
         deal_out(l, s->joules);
 }

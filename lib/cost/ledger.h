@@ -16,9 +16,12 @@
 
 #include "lib/trace/steps.h"
 
-enum { LEDGER_PREFILL, LEDGER_DECODE, LEDGER_MIXED, LEDGER_ALL, LEDGER_PHASES };
+/* Those of a step, and all of them together. */
+enum {
+    LEDGER_PREFILL = TRACE_PREFILL, LEDGER_DECODE = TRACE_DECODE, LEDGER_MIXED = TRACE_MIXED,
+    LEDGER_ALL, LEDGER_PHASES
+};
 const char *ledger_phase_name(int phase);       /* "prefill", "decode", "mixed", "all" */
-int ledger_phase(const struct trace_step *step);
 
 struct ledger_phase {
     int64_t steps;
@@ -44,7 +47,5 @@ struct ledger {
 void ledger_add(struct ledger *l, int kind, const struct steps_record *r);
 /* Sums LEDGER_ALL; to be called once, at the end. */
 void ledger_end(struct ledger *l);
-double ledger_flops(const struct ledger_phase *p);
-double ledger_bytes(const struct ledger_phase *p);
 
 #endif

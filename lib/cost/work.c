@@ -146,14 +146,8 @@ void work_decode(const struct work_model *m, int64_t context, struct work *out) 
 /* ---- sums --------------------------------------------------------------------------------- */
 
 void work_add(struct work *into, const struct work *w, double times) {
-    into->flops.attention += w->flops.attention * times;
-    into->flops.dense += w->flops.dense * times;
-    into->flops.experts += w->flops.experts * times;
-    into->flops.head += w->flops.head * times;
-    into->bytes.dense += w->bytes.dense * times;
-    into->bytes.experts += w->bytes.experts * times;
-    into->bytes.kv_read += w->bytes.kv_read * times;
-    into->bytes.kv_write += w->bytes.kv_write * times;
+    shape_add_flops(&into->flops, &w->flops, times);
+    shape_add_bytes(&into->bytes, &w->bytes, times);
     into->attention_bytes += w->attention_bytes * times;
     into->head_bytes += w->head_bytes * times;
     into->score_flops += w->score_flops * times;
@@ -166,13 +160,11 @@ void work_add(struct work *into, const struct work *w, double times) {
 }
 
 double work_flops(const struct work *w) {
-    const struct shape_flops *f = &w->flops;
-    return f->attention + f->dense + f->experts + f->head + w->draft_flops;
+    return shape_sum_flops(&w->flops) + w->draft_flops;
 }
 
 double work_bytes(const struct work *w) {
-    const struct shape_bytes *b = &w->bytes;
-    return b->dense + b->experts + b->kv_read + b->kv_write + w->score_bytes + w->draft_bytes;
+    return shape_sum_bytes(&w->bytes) + w->score_bytes + w->draft_bytes;
 }
 
 /* ---- what follows from a design alone ------------------------------------------------------ */

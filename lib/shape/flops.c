@@ -99,6 +99,28 @@ double shape_prefill_flops(const struct shape *s, int64_t from, int64_t to) {
     return sum;
 }
 
+void shape_add_flops(struct shape_flops *into, const struct shape_flops *from, double times) {
+    into->attention += from->attention * times;
+    into->dense += from->dense * times;
+    into->experts += from->experts * times;
+    into->head += from->head * times;
+}
+
+void shape_add_bytes(struct shape_bytes *into, const struct shape_bytes *from, double times) {
+    into->dense += from->dense * times;
+    into->experts += from->experts * times;
+    into->kv_read += from->kv_read * times;
+    into->kv_write += from->kv_write * times;
+}
+
+double shape_sum_flops(const struct shape_flops *f) {
+    return f->attention + f->dense + f->experts + f->head;
+}
+
+double shape_sum_bytes(const struct shape_bytes *b) {
+    return b->dense + b->experts + b->kv_read + b->kv_write;
+}
+
 double shape_linear_flops(const struct shape *s) {
     return 2.0 * (double)s->params;
 }

@@ -148,6 +148,13 @@ double shape_kv_bytes(const struct shape *s, double bits);
 /* KV bytes that rows at positions first..last of one sequence read in one pass: every position
  * that at least one of them sees, once (windows counted). */
 double shape_kv_read(const struct shape *s, int64_t first, int64_t last, double bits);
+/* Adds `from`, so many times. */
+void shape_add_flops(struct shape_flops *into, const struct shape_flops *from, double times);
+void shape_add_bytes(struct shape_bytes *into, const struct shape_bytes *from, double times);
+/* Of all kinds. */
+double shape_sum_flops(const struct shape_flops *f);
+double shape_sum_bytes(const struct shape_bytes *b);
+
 /* The linear assumption: FLOPs of one row were every parameter used (2 x params, experts all),
  * without attention's growth. */
 double shape_linear_flops(const struct shape *s);
