@@ -91,8 +91,8 @@ static void print_step(struct options *o, const struct trace_step *s, double mod
     fields_row(&o->steps, (struct value[STEP_FIELDS]){
         {.count = (int64_t)s->step}, {.text = ledger_phase_name(s->phase)},
         {.count = s->tokens}, {.count = s->position}, {.number = (double)s->ns / 1e9},
-        {.number = modelled}, {.number = shape_sum_flops(&s->flops)}, {.number = shape_sum_bytes(&s->bytes)},
-        {.number = s->joules}});
+        {.number = modelled}, {.number = shape_sum_flops(&s->flops)},
+        {.number = shape_sum_bytes(&s->bytes)}, {.number = s->joules}});
 }
 
 static void read_trace(struct options *o, const char *path) {
