@@ -237,6 +237,32 @@ int64_t arg_duration(const char *option, const char *value) {
 
 /* ---- files and machine ------------------------------------------------------------------ */
 
+void common_take_stdin(const char *path) {
+    static int taken;
+    if (!strcmp(path, "-") && taken++)
+        usage_die("'-' is there twice: stdin is read once");
+}
+
+char **common_inputs(int argc, char **argv, const char *const *usage, int most, int *n) {
+    static char stdin_name[] = "-";
+    static char *none[] = {stdin_name, NULL};
+    *n = argc - optind;
+    if (most && *n > most)
+        usage_die("'%s': expected at most %d input%s", argv[optind + most], most,
+                  most == 1 ? "" : "s");
+    for (int i = optind; i < argc; i++)
+        common_take_stdin(argv[i]);
+    if (*n)
+        return argv + optind;
+    if (isatty(STDIN_FILENO)) {
+        print_usage(stderr, usage);
+        exit(EXIT_USAGE);
+    }
+    common_take_stdin(none[0]);
+    *n = 1;
+    return none;
+}
+
 const char *input_name(const char *path) {
     return strcmp(path, "-") ? path : "stdin";
 }

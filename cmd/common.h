@@ -92,6 +92,12 @@ int arg_take_off(char *s, const char *tail);
 
 /* ---- files and machine ------------------------------------------------------------------ */
 
+/* The operands after the options as paths, n of them, borrowed from argv: at most `most` (0: any
+ * number), one of them at most "-". Without any it is stdin, but where that is a terminal the usage
+ * is printed and the program ends. */
+char **common_inputs(int argc, char **argv, const char *const *usage, int most, int *n);
+/* Of an option's file too: ends the program when "-" comes the second time. */
+void common_take_stdin(const char *path);
 /* What a path is called in messages: "stdin" for "-". */
 const char *input_name(const char *path);
 /* The processor's name, or "unknown". */

@@ -102,9 +102,6 @@ const struct book_gpu *cost_gpu(const struct cost_books *b, const char *device);
 #define COST_INPUT_USAGE \
     "Usage\n" \
     "      --skip-bad         count and pass broken lines\n"
-/* The operands after the options as paths, stdin without one ("-" at most once); a terminal in its
- * place prints the usage and ends the program. n of them, borrowed from argv. */
-char **cost_inputs(int argc, char **argv, const char *const *usage, int *n);
 
 /* A date of an option ("2026-01-15", "2026-01-15T10:00Z"); ends the program when it is none. */
 int64_t arg_date(const char *option, const char *value);

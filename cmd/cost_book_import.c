@@ -47,7 +47,7 @@ int cost_book_import(int argc, char **argv) {
     while ((c = getopt_long(argc, argv, "o:" COMMON_SHORT, longs, NULL)) != -1)
         if (!common_option(c, optarg, &common, usage))
             catalogue_option(c, optarg, &cat);
-    char **path = cost_inputs(argc, argv, usage, &n);
+    char **path = common_inputs(argc, argv, usage, 0, &n);
     if (n != 1)
         usage_die("expected one catalogue, found %d", n);
     cat.quiet = common.quiet;

@@ -295,7 +295,7 @@ int cost_bound(int argc, char **argv) {
     int n;
     o->x.books = (struct cost_books)COST_BOOKS;
     parse(o, argc, argv);
-    char **path = cost_inputs(argc, argv, usage, &n);
+    char **path = common_inputs(argc, argv, usage, 0, &n);
     cost_books_ready(&o->x.books, COST_BOOKS_MOST);
     o->x.how.at_ns = o->x.books.at_ns;
     o->x.how.now_ns = o->x.books.now_ns;

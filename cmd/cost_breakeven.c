@@ -237,7 +237,7 @@ int cost_breakeven(int argc, char **argv) {
     struct breakeven b = {0};
     int n;
     parse(&o, argc, argv);
-    char **path = cost_inputs(argc, argv, usage, &n);
+    char **path = common_inputs(argc, argv, usage, 0, &n);
     cost_books_ready(&o.books, COST_BOOKS_MOST);
     int status = breakeven_read(&o, path, n, &b);
     if (status == EXIT_DONE) {

@@ -385,7 +385,7 @@ int cost_carbon(int argc, char **argv) {
         return list_grids(&o);
     if (o.training >= 0)
         return payback(&o);
-    char **path = o.run ? NULL : cost_inputs(argc, argv, usage, &n);
+    char **path = o.run ? NULL : common_inputs(argc, argv, usage, 0, &n);
     if (!o.run && !o.shape.shape && o.params <= 0)
         cost_books_ready(&o.books, 1);
     if (o.device.spec)

@@ -363,7 +363,7 @@ int cost_explain(int argc, char **argv) {
     parse(&o, argc, argv);
     check(&o, argc - optind);
     if (optind < argc)
-        in = find_record(&o, *cost_inputs(argc, argv, usage, &n), &u);
+        in = find_record(&o, *common_inputs(argc, argv, usage, 0, &n), &u);
     else
         u = told_usage(&o);
     if (o.region)

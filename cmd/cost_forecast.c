@@ -358,7 +358,7 @@ int cost_forecast(int argc, char **argv) {
                         .draw = {.period_ns = PLAN_MONTH_NS, .resamples = 10000, .seed = 1}};
     int n;
     parse(&o, argc, argv);
-    char **path = cost_inputs(argc, argv, usage, &n);
+    char **path = common_inputs(argc, argv, usage, 0, &n);
     cost_books_ready(&o.books, 1);
     struct forecast *f = forecast_new(&o.draw);
     int status = read_usage(&o, path, n, f);

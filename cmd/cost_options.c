@@ -5,17 +5,9 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/base/date.h"
 #include "lib/base/num.h"
-
-/* An option or operand that is stdin: it can be read once. */
-static void take_stdin(const char *name) {
-    static int taken;
-    if (!strcmp(name, "-") && taken++)
-        usage_die("'-' is there twice: stdin is read once");
-}
 
 /* ---- books -------------------------------------------------------------------------------- */
 
@@ -24,7 +16,7 @@ int cost_book_option(int c, const char *arg, struct cost_books *b) {
     case OPT_BOOK:
         if (b->n == COST_BOOKS_MOST)
             usage_die("--book: expected at most %d books", COST_BOOKS_MOST);
-        take_stdin(arg);
+        common_take_stdin(arg);
         b->spec[b->n++] = arg;
         return 1;
     case OPT_AT: b->at_ns = arg_date("--at", arg); return 1;
@@ -67,24 +59,7 @@ const struct book_gpu *cost_gpu(const struct cost_books *b, const char *device) 
     return best;
 }
 
-/* ---- inputs ------------------------------------------------------------------------------- */
-
-char **cost_inputs(int argc, char **argv, const char *const *usage, int *n) {
-    static char stdin_name[] = "-";
-    static char *none[] = {stdin_name, NULL};
-    *n = argc - optind;
-    for (int i = optind; i < argc; i++)
-        take_stdin(argv[i]);
-    if (*n)
-        return argv + optind;
-    if (isatty(STDIN_FILENO)) {
-        print_usage(stderr, usage);
-        exit(EXIT_USAGE);
-    }
-    take_stdin(none[0]);
-    *n = 1;
-    return none;
-}
+/* ---- values ------------------------------------------------------------------------------- */
 
 int64_t arg_date(const char *option, const char *value) {
     int64_t ns;

@@ -239,7 +239,7 @@ int cost_price(int argc, char **argv) {
     struct price_options o = {.books = COST_BOOKS};
     int n;
     parse(&o, argc, argv);
-    char **path = cost_inputs(argc, argv, usage, &n);
+    char **path = common_inputs(argc, argv, usage, 0, &n);
     if (o.merge)
         return price_merge(&o, path, n);
     cost_books_ready(&o.books, 1);

@@ -297,7 +297,7 @@ int cost_profile(int argc, char **argv) {
     struct options o = {.books = COST_BOOKS, .device = COST_DEVICE, .hour = -1};
     int n;
     parse(&o, argc, argv);
-    char **path = cost_inputs(argc, argv, usage, &n);
+    char **path = common_inputs(argc, argv, usage, 0, &n);
     ready(&o);
     for (int i = 0; i < n; i++)
         read_trace(&o, path[i]);
