@@ -107,60 +107,125 @@ static int take_word(const char **s, const char *word) {
     return 1;
 }
 
-/* (3,) or (3, 4); a trailing L is what Python 2 wrote. */
-static int take_shape(const char **s, struct npy_reader *r) {
+/* (3,) or (3, 4); a trailing L is what Python 2 wrote. The dimensions, -1: it is none. */
+static int take_shape(const char **s, int64_t *shape) {
     if (!take(s, '('))
-        return 0;
-    for (r->dims = 0; !take(s, ')'); r->dims++) {
+        return -1;
+    for (int dims = 0; !take(s, ')'); dims++) {
         int64_t n = 0;
         skip_blanks(s);
-        if (r->dims == NPY_DIMS || !isdigit((unsigned char)**s))
-            return 0;
+        if (dims == NPY_DIMS || !isdigit((unsigned char)**s))
+            return -1;
         for (; isdigit((unsigned char)**s); (*s)++)
             if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, **s - '0', &n))
-                return 0;
+                return -1;
         *s += **s == 'L';
-        r->shape[r->dims] = n;
-        if (!take(s, ',')) {
-            r->dims++;
-            return take(s, ')');
-        }
+        shape[dims] = n;
+        if (!take(s, ','))
+            return take(s, ')') ? dims + 1 : -1;
+        if (take(s, ')'))
+            return dims + 1;
     }
-    return 1;
+    return 0;
 }
 
-/* "<f4": byte order, kind, bytes. */
-static int set_dtype(struct npy_reader *r, const char *descr, struct err *err) {
+/* Elements of a shape; -1: so many times `bytes` is no size. */
+static int64_t count_elements(const int64_t *shape, int dims, int64_t bytes) {
+    int64_t items = 1;
+    for (int i = 0; i < dims; i++)
+        if (shape[i] == 0)
+            return 0;
+    for (int i = 0; i < dims; i++) {
+        if (__builtin_mul_overflow(bytes, shape[i], &bytes))
+            return -1;
+        items *= shape[i];
+    }
+    return items;
+}
+
+/* "<f4": byte order, kind, bytes. 0, or -1 when it is no number. */
+static int number_dtype(const char *descr, char *kind, int *bytes, int *swapped) {
     static const char *const known[] = {"f2", "f4", "f8", "i1", "i2", "i4", "i8",
                                         "u1", "u2", "u4", "u8"};
     for (size_t i = 0; *descr && i < sizeof known / sizeof *known; i++) {
         if (strcmp(descr + 1, known[i]) || !strchr("<>|", *descr))
             continue;
-        r->kind = known[i][0];
-        r->bytes = known[i][1] - '0';
-        if (*descr == '|' && r->bytes > 1)
-            break;
+        *kind = known[i][0];
+        *bytes = known[i][1] - '0';
         int big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
-        r->swapped = r->bytes > 1 && (*descr == '>') != big;
-        return 0;
+        *swapped = *bytes > 1 && (*descr == '>') != big;
+        return *descr == '|' && *bytes > 1 ? -1 : 0;
     }
+    return -1;
+}
+
+static int set_dtype(struct npy_reader *r, const char *descr, struct err *err) {
+    if (number_dtype(descr, &r->kind, &r->bytes, &r->swapped) == 0)
+        return 0;
     return header_error(r, err, "numbers (f2, f4, f8, i1 to i8, u1 to u8)", descr);
 }
 
-static int count_items(struct npy_reader *r, struct err *err) {
-    int64_t bytes = r->bytes;
-    int empty = 0;
-    r->items = 1;
-    for (int i = 0; i < r->dims; i++)
-        empty |= r->shape[i] == 0;
-    for (int i = 0; i < r->dims && !empty; i++) {
-        if (__builtin_mul_overflow(bytes, r->shape[i], &bytes))
-            return header_error(r, err, "a size below 2^63 bytes", "a larger one");
-        r->items *= r->shape[i];
+/* The same of a field, which may be text or padding too: "S64", "|V3". */
+static int field_dtype(const char *descr, struct npy_field *f) {
+    if (number_dtype(descr, &f->kind, &f->bytes, &f->swapped) == 0)
+        return 0;
+    descr += *descr == '|';
+    if (*descr != 'S' && *descr != 'V')
+        return -1;
+    size_t digits = strspn(descr + 1, "0123456789");
+    if (!digits || digits > 8 || descr[1 + digits])
+        return -1;
+    f->kind = *descr;
+    f->bytes = atoi(descr + 1);
+    f->swapped = 0;
+    return f->bytes ? 0 : -1;
+}
+
+/* ('expert', '<i2', (48, 8)) */
+static int take_record_field(const char **s, struct npy_field *f) {
+    char descr[16];
+    memset(f, 0, sizeof *f);
+    if (!take(s, '(') || !take_string(s, f->name, sizeof f->name) || !take(s, ',') ||
+        !take_string(s, descr, sizeof descr) || field_dtype(descr, f))
+        return -1;
+    if (take(s, ',')) {
+        f->dims = take_shape(s, f->shape);
+        if (f->dims < 0)
+            return -1;
+        take(s, ',');
     }
-    if (empty)
-        r->items = 0;
-    r->left = r->items;
+    f->items = count_elements(f->shape, f->dims, f->bytes);
+    return take(s, ')') && f->items >= 0 ? 0 : -1;
+}
+
+/* [('request', '<u4'), ('expert', '<i2', (48, 8))]: 1 when it is such a list, and not too large. */
+static int take_record(const char **s, struct npy_reader *r) {
+    int64_t offset = 0;
+    if (!take(s, '['))
+        return 0;
+    for (r->fields = 0; !take(s, ']'); r->fields++) {
+        struct npy_field *f = r->field + r->fields;
+        if (r->fields == r->fields_most || (r->fields && !take(s, ',')))
+            return 0;
+        if (r->fields && take(s, ']'))          /* a comma behind the last one */
+            break;
+        if (take_record_field(s, f) || f->items > NPY_RECORD_BYTES)
+            return 0;
+        f->offset = offset;
+        offset += f->items * f->bytes;
+        if (offset > NPY_RECORD_BYTES)
+            return 0;
+    }
+    r->kind = 'V';
+    r->bytes = (int)offset;
+    r->swapped = 0;
+    return offset > 0;
+}
+
+static int count_items(struct npy_reader *r, struct err *err) {
+    r->items = r->left = count_elements(r->shape, r->dims, r->bytes);
+    if (r->items < 0)
+        return header_error(r, err, "a size below 2^63 bytes", "a larger one");
     return 0;
 }
 
@@ -168,7 +233,7 @@ struct fields {
     char key[16];               /* the one being read */
     char descr[64];
     int order;                  /* 1: Fortran's */
-    int has_order, has_shape;
+    int has_order, has_shape, has_record;
 };
 
 /* One "key: value"; 0 when it is none that we know. */
@@ -176,10 +241,21 @@ static int take_field(const char **s, struct fields *f, struct npy_reader *r) {
     *f->key = '\0';
     if (!take_string(s, f->key, sizeof f->key) || !take(s, ':'))
         return 0;
+    if (!strcmp(f->key, "descr") && r->field) {
+        const char *start = *s;
+        if (take_record(s, r)) {
+            *f->descr = '\0';           /* of two, the last one holds, as in Python */
+            return f->has_record = 1;
+        }
+        *s = start;
+    }
     if (!strcmp(f->key, "descr"))
         return take_string(s, f->descr, sizeof f->descr);
-    if (!strcmp(f->key, "shape"))
-        return f->has_shape = take_shape(s, r);
+    if (!strcmp(f->key, "shape")) {
+        int dims = take_shape(s, r->shape);
+        r->dims = dims < 0 ? 0 : dims;
+        return f->has_shape = dims >= 0;
+    }
     if (strcmp(f->key, "fortran_order"))
         return 0;
     f->order = take_word(s, "True");
@@ -190,7 +266,9 @@ static int field_error(const struct npy_reader *r, const char *s, const struct f
                        struct err *err) {
     char found[32] = "something else";
     if (!strcmp(f->key, "descr") && take(&s, '['))
-        return header_error(r, err, "an array of numbers", "records of several fields");
+        return header_error(r, err, r->field ? "records of a few fields of numbers, at most 16 MiB"
+                                             : "an array of numbers",
+                            r->field ? "others" : "records of several fields");
     if (*f->key)
         snprintf(found, sizeof found, "an odd %s", f->key);
     return header_error(r, err, "descr, fortran_order and a shape of at most 8 dimensions", found);
@@ -199,6 +277,7 @@ static int field_error(const struct npy_reader *r, const char *s, const struct f
 static int parse_header(struct npy_reader *r, const char *s, struct err *err) {
     struct fields f = {.order = 0};
     int more = 1;
+    r->fields = 0;
     if (!take(&s, '{'))
         return header_error(r, err, "a dict as its header", "none");
     while (more && !take(&s, '}')) {
@@ -209,9 +288,14 @@ static int parse_header(struct npy_reader *r, const char *s, struct err *err) {
             return header_error(r, err, "the end of its header", "more");
     }
     skip_blanks(&s);
-    if (*s || !*f.descr || !f.has_order || !f.has_shape)
+    if (*s || (!*f.descr && !f.has_record) || !f.has_order || !f.has_shape)
         return header_error(r, err, "descr, fortran_order and shape", *s ? "more" : "less");
-    if (set_dtype(r, f.descr, err) || count_items(r, err))
+    if (*f.descr) {
+        r->fields = 0;
+        if (set_dtype(r, f.descr, err))
+            return -1;
+    }
+    if (count_items(r, err))
         return -1;
     if (f.order && r->dims > 1)
         return header_error(r, err, "C order (numpy.ascontiguousarray)", "Fortran order");
@@ -219,13 +303,15 @@ static int parse_header(struct npy_reader *r, const char *s, struct err *err) {
 }
 
 static int skip_rest(struct npy_reader *r, struct err *err) {
-    char data[4096];
-    while (r->left > 0) {
-        int64_t n = (int64_t)sizeof data / r->bytes;
-        if (npy_read_items(r, data, (size_t)(n < r->left ? n : r->left), err))
-            return -1;
+    size_t room = r->bytes > 4096 ? (size_t)r->bytes : 4096;
+    char *data = r->left > 0 ? mem_alloc(room) : NULL;
+    int rc = 0;
+    while (r->left > 0 && rc == 0) {
+        int64_t n = (int64_t)room / r->bytes;
+        rc = npy_read_items(r, data, (size_t)(n < r->left ? n : r->left), err);
     }
-    return 0;
+    free(data);
+    return rc;
 }
 
 /* The text behind the length, whose width in bytes the format's version tells. */
@@ -288,9 +374,9 @@ int npy_read_items(struct npy_reader *r, void *out, size_t n, struct err *err) {
     if (got < 0)
         return -1;
     if ((size_t)got < bytes)
-        return err_set(err, "%s: array %" PRId64 " is truncated: expected %" PRId64 " numbers, "
+        return err_set(err, "%s: array %" PRId64 " is truncated: expected %" PRId64 " %s, "
                        "found %" PRId64, zio_name(r->z), r->number, r->items,
-                       r->items - r->left + got / r->bytes);
+                       r->fields ? "records" : "numbers", r->items - r->left + got / r->bytes);
     r->left -= (int64_t)n;
     if (r->swapped)
         swap_items(out, n, r->bytes);

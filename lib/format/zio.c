@@ -181,6 +181,23 @@ ssize_t zio_read(struct zio *z, void *data, size_t len, struct err *err) {
     return (ssize_t)have;
 }
 
+ssize_t zio_peek(struct zio *z, size_t n, const char **data, struct err *err) {
+    struct span *s = &z->out;
+    memmove(s->data, s->data + s->at, s->end - s->at);
+    s->end -= s->at;
+    s->at = 0;
+    while (s->end < n) {
+        ssize_t got = read_through(z, s->data + s->end, BUFFER_BYTES - s->end, err);
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        s->end += (size_t)got;
+    }
+    *data = s->data;
+    return (ssize_t)(s->end < n ? s->end : n);
+}
+
 int zio_line(struct zio *z, char **line, size_t *len, struct err *err) {
     struct span *s = &z->out;
     z->line.len = 0;

@@ -19,6 +19,9 @@ struct zio *zio_open_read(const char *path, struct err *err);
 struct zio *zio_open_write(const char *path, struct err *err);
 /* Up to len bytes; 0 at the end, -1 on error (a truncated zstd frame is one). */
 ssize_t zio_read(struct zio *z, void *data, size_t len, struct err *err);
+/* The next n bytes, up to 64 KiB, which stay to be read; borrowed until the next call. How many
+ * there are, fewer only where the stream ends; -1 on error. */
+ssize_t zio_peek(struct zio *z, size_t n, const char **data, struct err *err);
 /* One line without its newline, in a buffer of z's (valid until the next call; NUL-terminated).
  * 1 a line, 0 the end, -1 an error. Lines may hold NULs; *len tells. */
 int zio_line(struct zio *z, char **line, size_t *len, struct err *err);
