@@ -1,0 +1,23 @@
+/* llm-route.c - what experts did, where they should live, which model a request should go to
+ *
+ * The first word is the job; each job is one file (see route.h).
+ */
+#include "cmd/route.h"
+#include "cmd/verbs.h"
+
+static const struct verb verbs[] = {
+    {0},
+};
+
+static const char usage_head[] =
+    "usage: llm-route VERB [OPTION]... [FILE]...\n"
+    "What the experts did, where they should live, and which model a request should go to.\n\n";
+static const char usage_tail[] =
+    "\n'llm-route VERB --help' lists the options of a verb; llm-route(1) explains them, and\n"
+    "llm-trace(5) the traces.\n";
+
+int main(int argc, char **argv) {
+    const struct verbs all = {.program = "llm-route", .head = usage_head, .tail = usage_tail,
+                              .verb = verbs};
+    return verbs_main(&all, argc, argv);
+}
