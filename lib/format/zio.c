@@ -87,9 +87,21 @@ struct zio *zio_open_read(const char *path, struct err *err) {
     return z;
 }
 
+struct zio *zio_open_memory(const char *name, struct buf *data) {
+    struct zio *z = mem_alloc(sizeof *z);
+    z->name = mem_strdup(name);
+    z->fd = -1;
+    z->sniffed = 1;
+    z->out = (struct span){.data = data->data, .end = data->len};
+    *data = (struct buf){0};
+    return z;
+}
+
 /* One read(2) to data[len]: bytes, 0 at the end, -1 an error. */
 static ssize_t read_some(struct zio *z, char *data, size_t len, struct err *err) {
     ssize_t n;
+    if (z->fd < 0)              /* memory, all of which was in `out` */
+        return 0;
     do
         n = read(z->fd, data, len);
     while (n < 0 && errno == EINTR);

@@ -16,6 +16,9 @@
 struct zio;
 
 struct zio *zio_open_read(const char *path, struct err *err);
+/* Reads what is in memory, plain, whatever it looks like. data becomes z's, allocated with malloc;
+ * name is for messages. */
+struct zio *zio_open_memory(const char *name, struct buf *data);
 struct zio *zio_open_write(const char *path, struct err *err);
 /* Up to len bytes; 0 at the end, -1 on error (a truncated zstd frame is one). */
 ssize_t zio_read(struct zio *z, void *data, size_t len, struct err *err);

@@ -40,6 +40,8 @@ int routed_model_init(struct routed *r, int64_t layers, int64_t experts, int64_t
 void routed_model_shape(struct routed *r) {
     const struct shape *s = r->shape;
     struct routed_model *m = &r->model;
+    if (s && !*m->name)
+        memcpy(m->name, s->name, sizeof m->name);
     for (int i = 0; s && i < m->layers; i++) {
         int at = m->layer_index[i];
         if (m->expert_bytes[i] > 0 || at >= s->layers || !s->layer[at].experts)
@@ -110,7 +112,7 @@ static const struct routed_format *sniff(struct routed *r, struct err *err) {
         return &routed_csv;
     for (ssize_t i = 0; i < n; i++)
         if (!isspace((unsigned char)s[i]))
-            return &routed_table;
+            return s[i] == '{' ? &routed_json : &routed_table;
     err_set(err, "%s: expected routes (.npy, CSV, JSON Lines, a count table), found nothing",
             r->name);
     return NULL;
@@ -156,6 +158,7 @@ void routed_close(struct routed *r) {
     else
         reqs_lines_free(&r->lines);
     routed_where_free(r->where);
+    free(r->frame.keep);
     free(r->model.layer_index);
     free(r->model.expert_bytes);
     free(r->model.dense_bytes);

@@ -4,7 +4,8 @@
  *   routed_npy.c      route streams of llm-run
  *   routed_csv.c      BigMoeOnEdge's route_trace
  *   routed_array.c    integer arrays [tokens][layers][k]
- *   routed_json.c     JSON Lines
+ *   routed_json.c     JSON Lines: records, the requests in them
+ *   routed_value.c    JSON Lines: one array of ids, however it is written
  *   routed_table.c    count tables
  *   routed_where.c    conditions, of rows and of tables
  *   routed_labels.c   what requests are
@@ -72,6 +73,12 @@ struct routed_format {
     void (*close)(struct routed *r);                    /* frees state, which may be NULL */
 };
 
+/* How layers of an input that does not number them lie in the model's. */
+struct routed_frame {
+    int layers, k;              /* of the input; layers 0: not known yet */
+    int32_t *keep;              /* [model.layers] which of them have experts; NULL: all */
+};
+
 struct routed {
     char *name;
     struct zio *z;              /* NULL once it is lines' */
@@ -82,6 +89,7 @@ struct routed {
     struct routed_where *where; /* NULL: all */
     struct routed_model model;
     int experts_known;          /* model.experts is no guess */
+    struct routed_frame frame;
     const struct routed_format *format;
     void *state;
     struct routed_rows block;   /* of which rows before `at` are done, where there is a where */
@@ -90,7 +98,9 @@ struct routed {
 };
 
 extern const struct routed_format routed_npy;
+extern const struct routed_format routed_array;
 extern const struct routed_format routed_csv;
+extern const struct routed_format routed_json;
 extern const struct routed_format routed_table;
 
 /* Lines from here on: z is theirs. */
@@ -104,5 +114,63 @@ void routed_model_shape(struct routed *r);
 /* -1 when one of n ids is no expert, *bad its index; the number of experts grows when nobody says
  * what it is. */
 int routed_take_ids(struct routed *r, const int16_t *id, size_t n, size_t *bad);
+
+/* ---- arrays [tokens][layers][k] (routed_array.c) ---------------------------------------- */
+
+struct npy_reader;
+
+/* Tokens that wait to be handed out; {0} is empty. */
+struct routed_slab {
+    int16_t *expert;            /* [n][frame's layers][k], once framed [n][model's layers][k] */
+    size_t cap;                 /* of expert, in elements */
+    uint32_t *request, *step, *position;        /* [n] */
+    uint8_t *phase, *accepted;
+    int64_t n, room;            /* room of the five */
+    int64_t at;                 /* handed out */
+    int64_t prompt;             /* so many are one pass; the others each are one */
+};
+
+/* The rest of opening an array that is no record; `in` has read its header. */
+int routed_array_open(struct routed *r, const struct npy_reader *in, struct err *err);
+/* The first array says layers and k (and makes the model); others must have the same. place is
+ * "array 3" or "line 3", for messages. */
+int routed_frame_set(struct routed *r, int64_t layers, int64_t k, const char *place,
+                     struct err *err);
+/* n numbers of a kind and size as npy_reader has them, in this machine's byte order, as ids: how
+ * many were, n unless one is not from -1 to ROUTED_EXPERTS_MOST - 1. */
+size_t routed_convert(const void *items, char kind, int bytes, size_t n, int16_t *out);
+/* Checks n tokens of slab->expert and brings them into the model's layers. first is the number of
+ * the first one, for messages. */
+int routed_slab_frame(struct routed *r, struct routed_slab *s, int64_t n, int64_t first,
+                      const char *place, struct err *err);
+/* Whose tokens a slab has. */
+struct routed_request {
+    uint32_t request;
+    int64_t position;           /* of the first token */
+    int64_t prompt;             /* so many tokens are a prompt, in one pass of step 0 */
+    int64_t step;               /* of the token behind them; each is a pass of its own */
+    int decoded;                /* those were made; 0: nobody says */
+};
+void routed_slab_request(struct routed_slab *s, const struct routed_request *q);
+/* 1: rows, 0: all were handed out. */
+int routed_slab_next(const struct routed *r, struct routed_slab *s, struct routed_rows *out);
+void routed_slab_free(struct routed_slab *s);
+
+/* ---- values of JSON (routed_value.c) ---------------------------------------------------- */
+
+struct routed_ids {             /* {0} is empty */
+    int16_t *id;                /* [tokens][layers][k] */
+    size_t n, cap;
+    int64_t tokens;
+    int layers, k;              /* 0: no token yet */
+};
+
+enum routed_order { ROUTED_LAYERS_K, ROUTED_K_LAYERS };
+
+/* Appends the array that is next at j: lists, base64 of an .npy or of plain int32, or an object
+ * with dtype, shape and base64 data. tokens: how many the record says there are, 0: it does not.
+ * -1: j->want says what was expected, or is NULL and err is filled. */
+int routed_value(const struct routed *r, struct json *j, enum routed_order order, int64_t tokens,
+                 struct routed_ids *out, struct err *err);
 
 #endif

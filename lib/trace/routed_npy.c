@@ -109,7 +109,14 @@ static int npy_open(struct routed *r, struct err *err) {
     s->in = (struct npy_reader){.z = r->z, .field = s->field, .fields_most = FIELDS_MOST};
     if (npy_read_header(&s->in, err) != 1)
         return -1;
-    if (!s->in.fields || s->in.dims != 1 || s->in.shape[0] != 1 || s->in.bytes > RECORD_MOST)
+    if (!s->in.fields) {        /* plain numbers, which are read elsewhere */
+        struct npy_reader in = s->in;
+        free(s);
+        r->state = NULL;
+        in.field = NULL;
+        return routed_array_open(r, &in, err);
+    }
+    if (s->in.dims != 1 || s->in.shape[0] != 1 || s->in.bytes > RECORD_MOST)
         return array_error(r, "one record about the model, as llm-trace(5) says", "another array",
                            err);
     char *record = mem_alloc((size_t)s->in.bytes);
