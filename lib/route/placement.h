@@ -32,8 +32,13 @@ struct placement {
                                  * at least one */
 };
 
+/* Whether such a grid can be: 0, or -1 and why not. */
+int placement_grid_check(const struct placement_grid *grid, int experts, struct err *err);
+/* Slots are all expert 0, layer_index counts from 0. The grid is one that can be. */
 struct placement *placement_new(int layers, int experts, const struct placement_grid *grid);
 void placement_free(struct placement *p);                         /* NULL is fine */
+/* The slots of a layer, [slots], p's. */
+int32_t *placement_layer(const struct placement *p, int layer);
 /* count[experts] becomes the replicas of each expert of a layer. */
 void placement_replicas(const struct placement *p, int layer, int32_t *count);
 /* rank[ranks] becomes the load of each rank when expert e has count[e] tokens. */
