@@ -98,12 +98,13 @@ struct said {                   /* by the comments */
     int64_t layers, experts, k;
     char name[128];
     double *expert_bytes, *dense_bytes;         /* [LAYERS_SAID_MOST] */
-    int sizes;                  /* a comment said them */
+    int model, sizes;           /* a comment said them */
 };
 
 static int take_comment(const struct routed *r, const char *line, struct said *said,
                         struct err *err) {
     if (strstr(line, " n_layer=")) {
+        said->model = 1;
         said->layers = take_setting(line, "n_layer");
         said->experts = take_setting(line, "n_expert");
         said->k = take_setting(line, "n_expert_used");
@@ -159,7 +160,7 @@ static int set_model(struct routed *r, const struct said *said, struct err *err)
         said->k < 1)
         return err_set(err, "%s: expected a comment with n_layer=, n_expert= and n_expert_used= "
                        "before the header, found %s", r->name,
-                       said->layers ? "numbers that no model has" : "none");
+                       said->model ? "numbers that no model has" : "none");
     s->all_layers = (int)said->layers;
     s->place = mem_array((size_t)s->all_layers, sizeof *s->place);
     for (int i = 0; i < s->all_layers; i++) {

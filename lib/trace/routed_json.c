@@ -141,8 +141,10 @@ static int take_member(struct json *j, const struct reqs_text *key, struct recor
         return note_count(j, &c->prompt_tokens);
     if (same(key, "request"))
         return note_request(j, c);
-    if (!same(key, "prompt_routed_experts") || json_null(j))
+    if (!same(key, "prompt_routed_experts"))
         return json_skip(j);
+    if (json_null(j))
+        return 0;
     json_peek(j);
     c->prompt = j->at;
     return json_skip(j);

@@ -161,7 +161,7 @@ static int take_json_line(struct routed_labels *l, struct reqs_lines *in, char *
     if (json_peek(&j) == '\n')
         return 0;
     struct row *row = add_row(l, 0, in->number);
-    if (json_take(&j, '{') && take_object(l, &j, row) == 0 && json_end(&j))
+    if (json_take(&j, '{') && take_object(l, &j, row) == 0 && json_end(&j) == 0)
         return 0;
     return err_set(err, "%s: line %" PRId64 ", column %td: expected %s", name, in->number,
                    j.at - line + 1, j.want ? j.want : "one object");
