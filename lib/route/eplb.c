@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/route/introsort.h"
 
 struct eplb {
     struct placement_grid grid;
@@ -82,12 +83,6 @@ static void heapify(uint64_t *heap, int n) {
 
 /* ---- packing ------------------------------------------------------------------------------ */
 
-static int by_key(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Deals n items to packs of n / packs: by falling load, each to the least loaded pack that has
  * room. at[i] becomes where item i goes, pack by pack in the order in which they came. */
 static void pack(struct eplb *e, const float *load, int n, int packs) {
@@ -99,7 +94,7 @@ static void pack(struct eplb *e, const float *load, int n, int packs) {
     }
     if (room == 1)
         return;
-    qsort(e->order, (size_t)n, sizeof *e->order, by_key);
+    introsort(e->order, n);
     memset(e->items, 0, (size_t)packs * sizeof *e->items);
     for (int i = 0; i < packs; i++)
         e->heap[i] = rising(0, i);
