@@ -112,10 +112,48 @@ static void pack(struct eplb *e, const float *load, int n, int packs) {
 
 /* ---- the three steps ---------------------------------------------------------------------- */
 
+#define LANES 8                 /* floats of a vector */
+#define ROWS 4                  /* vectors, each with sums of its own */
+#define BLOCK 16                /* rows whose sums are added up before they are added */
+#define LEVELS 4
+
+/* Sum of x[0], x[stride], ..., n of them: blocks of blocks, so that small numbers meet small ones.
+ * n is below BLOCK^LEVELS. */
+static float sum_column(const float *x, int n, int stride) {
+    float sum[LEVELS] = {0};
+    for (int i = 0; i < n;) {
+        sum[0] += x[i * stride];
+        i++;
+        for (int size = BLOCK, k = 0; k + 1 < LEVELS && i % size == 0; size *= BLOCK, k++) {
+            sum[k + 1] += sum[k];
+            sum[k] = 0;
+        }
+    }
+    return sum[0] + sum[1] + sum[2] + sum[3];
+}
+
+/* Sum of x[0], x[stride], ..., n of them, as of ROWS columns. */
+static float sum_rows(const float *x, int n, int stride) {
+    float column[ROWS];
+    int even = n / ROWS;
+    for (int i = 0; i < ROWS; i++)
+        column[i] = sum_column(x + i * stride, even, ROWS * stride);
+    for (int i = even * ROWS; i < n; i++)
+        column[0] += x[i * stride];
+    return column[0] + column[1] + column[2] + column[3];
+}
+
+/* The sum that PyTorch makes on x86-64, addition by addition: it rounds from 2^24 tokens on, and
+ * then the order tells which of two groups is the larger. */
 static float sum_of(const float *x, int n) {
+    if (n < LANES)
+        return sum_rows(x, n, 1);
+    int vectors = n / LANES;
     float sum = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = vectors * LANES; i < n; i++)
         sum += x[i];
+    for (int i = 0; i < LANES; i++)
+        sum += sum_rows(x + i, vectors, LANES);
     return sum;
 }
 
