@@ -8,7 +8,7 @@ static const double example[2][12] = {{90, 132, 40, 61, 104, 165, 39, 4, 73, 56,
 
 static void check_example(int groups, const char *const want[2]) {
     struct placement *p = placement_new(2, 12, &(struct placement_grid){8, 2, 16});
-    CHECK_INT(eplb_fill(p, example[0], groups, NULL, NULL), 0);
+    CHECK_INT(eplb_fill(p, example[0], groups, NULL), 0);
     for (int i = 0; i < 2; i++) {
         char text[256] = "";
         for (int s = 0; s < 16; s++)

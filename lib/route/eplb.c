@@ -202,8 +202,7 @@ static void fill_layer(struct eplb *e, const double *count, int32_t *slot, int32
         pack(e, e->slot_load, slots, e->grid.ranks / e->nodes);
         for (int s = 0; s < slots; s++) {
             slot[node * slots + e->at[s]] = expert[e->held[s]];
-            if (replica)
-                replica[node * slots + e->at[s]] = e->replica[s];
+            replica[node * slots + e->at[s]] = e->replica[s];
         }
     }
 }
@@ -258,15 +257,17 @@ static int check(const struct placement *p, const double *count, int groups, str
     return 0;
 }
 
-int eplb_fill(struct placement *p, const double *count, int groups, int32_t *replica,
-              struct err *err) {
+int eplb_fill(struct placement *p, const double *count, int groups, struct err *err) {
     struct eplb e;
+    size_t slots = (size_t)p->grid.slots;
     if (placement_grid_check(&p->grid, p->experts, err) || check(p, count, groups, err))
         return -1;
+    if (!p->replica)
+        p->replica = mem_array((size_t)p->layers * slots, sizeof *p->replica);
     open_eplb(&e, p, groups);
     for (int i = 0; i < p->layers; i++)
         fill_layer(&e, count + (size_t)i * (size_t)p->experts, placement_layer(p, i),
-                   replica ? replica + (size_t)i * (size_t)p->grid.slots : NULL);
+                   p->replica + (size_t)i * slots);
     close_eplb(&e);
     return 0;
 }
