@@ -316,6 +316,60 @@ static void batches(void) {
     set_drop(set);
 }
 
+/* A batch of windows: all pairs of requests and of their windows. */
+static void batches_of_windows(void) {
+    struct routed_set *set = set_new(12, 1, 9, 1);
+    double sum = 0;
+    double weight = 0;
+    state = 9;
+    for (int t = 0; t < 12; t++) {
+        set->request[t] = (uint32_t)(t / 4);
+        set->position[t] = (uint32_t)(t % 4);
+        cell(set, t, 0)[0] = (int16_t)below(9);
+    }
+    for (int a = 0; a < 12; a++)
+        for (int b = a / 4 * 4 + 4; b < 12; b++) {
+            if (a % 4 == 3 || b % 4 == 3)
+                continue;
+            unsigned seen = 1u << *cell(set, a, 0) | 1u << *cell(set, a + 1, 0) |
+                            1u << *cell(set, b, 0) | 1u << *cell(set, b + 1, 0);
+            sum += __builtin_popcount(seen);
+            weight++;
+        }
+    struct spread *s = spread_new(set, SPREAD_ALL, SPREAD_SLIDING);
+    CHECK_NEAR(spread_batch(s, 2, 2, NULL), sum / weight, 1e-12);
+    CHECK_NEAR(spread_batch(s, 3, 1, NULL), spread_mean(s, 3, NULL, NULL).mean, 1e-12);
+    /* More than there are requests: drawn from all, which for one token is the formula by load. */
+    CHECK_NEAR(spread_batch(s, 1, 50, NULL), spread_by_load(s, 50, NULL), 1e-12);
+    CHECK(isnan(spread_batch(s, 5, 2, NULL)));
+    spread_free(s);
+    set_drop(set);
+}
+
+/* Passes as they were, with what was taken back. */
+static void passes(void) {
+    struct routed_set *set = set_new(9, 1, 16, 1);
+    int64_t start[] = {0, 3, 6, 9};
+    static const uint32_t request[] = {0, 0, 0, 0, 0, 1, 0, 0, 0};
+    static const uint8_t accepted[] = {1, 1, 0, 1, 0, 1, 1, 0, 0};
+    for (int t = 0; t < 9; t++) {
+        set->request[t] = request[t];
+        set->accepted[t] = accepted[t];
+        set->phase[t] = TRACE_DECODE;
+        cell(set, t, 0)[0] = (int16_t)(t % 3 == 2 ? 1 : t);
+    }
+    set->pass = start;
+    set->passes = 3;
+    struct spread *s = spread_new(set, SPREAD_DECODE, SPREAD_PASSES);
+    CHECK_INT(spread_tokens(s), 9);
+    CHECK_INT(spread_mean(s, 3, NULL, NULL).windows, 2);
+    CHECK_INT(spread_mean(s, 2, NULL, NULL).windows, 1);
+    CHECK_INT(spread_mean(s, 1, NULL, NULL).windows, 1);
+    CHECK_NEAR(spread_mean(s, 3, NULL, NULL).mean, 2.5, 0);
+    spread_free(s);
+    set_drop(set);
+}
+
 /* ---- intervals ---------------------------------------------------------------------------- */
 
 /* Runs of tokens that choose alike: how often the interval holds the mean of a long trace. */
@@ -392,6 +446,8 @@ int main(void) {
     RUN(against_brute_force);
     RUN(beside_and_sliding);
     RUN(batches);
+    RUN(batches_of_windows);
+    RUN(passes);
     RUN(intervals);
     RUN(interval_of_requests);
     RUN(weights);

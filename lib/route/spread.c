@@ -1,7 +1,8 @@
 /* spread.c - unique experts of consecutive tokens
  *
  * A trace becomes sequences; each pass over them goes token by token, all layers of a token
- * together, as they lie in memory. Batches and formulas are in spread_batch.c.
+ * together, as they lie in memory. All lengths at once are in spread_curve.c, batches and formulas in
+ * spread_batch.c.
  */
 #include "lib/route/spread_impl.h"
 
@@ -34,18 +35,18 @@ static int has_decode(const struct routed_set *set) {
     return 0;
 }
 
-static int is_wanted(const struct routed_set *set, int64_t t, enum spread_phase phase) {
-    int decode = set->phase[t] == TRACE_DECODE;
-    return set->accepted[t] &&
+static int is_wanted(const struct spread *s, int64_t t, enum spread_phase phase) {
+    int decode = s->set->phase[t] == TRACE_DECODE;
+    return (s->set->accepted[t] || s->windows == SPREAD_PASSES) &&
            (phase == SPREAD_ALL || decode == (phase == SPREAD_DECODE));
 }
 
-static int64_t take_places(const struct routed_set *set, enum spread_phase phase,
-                           struct place *place) {
+static int64_t take_places(const struct spread *s, enum spread_phase phase, struct place *place) {
+    const struct routed_set *set = s->set;
     int64_t n = 0;
     int sorted = 1;
     for (int64_t t = 0; t < set->tokens; t++)
-        if (is_wanted(set, t, phase)) {
+        if (is_wanted(s, t, phase)) {
             place[n] = (struct place){set->request[t], t};
             sorted &= n == 0 || place[n - 1].request <= place[n].request;
             n++;
@@ -65,13 +66,33 @@ static void add_sequence(struct spread *s, int64_t start, uint32_t request) {
     s->request[s->sequences++] = request;
 }
 
+/* The token behind the last of the pass that holds token t. */
+static int64_t pass_end(const struct routed_set *set, int64_t t) {
+    int64_t low = 0;
+    int64_t high = set->passes;
+    while (low + 1 < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (set->pass[middle] <= t)
+            low = middle;
+        else
+            high = middle;
+    }
+    return set->pass[low + 1];
+}
+
+/* Whether token b does not go on where token a of the same request ended. */
+static int is_cut(const struct spread *s, int64_t a, int64_t b) {
+    if (s->windows == SPREAD_PASSES)
+        return pass_end(s->set, a) <= b;
+    return s->set->position[b] != s->set->position[a] + 1;
+}
+
 static void cut_sequences(struct spread *s, const struct place *place) {
-    const uint32_t *position = s->set->position;
     for (int64_t i = 0; i < s->tokens; i++) {
         s->token[i] = place[i].token;
         int other = i == 0 || place[i].request != place[i - 1].request;
         s->requests += (uint32_t)other;
-        if (other || position[place[i].token] != position[place[i - 1].token] + 1)
+        if (other || is_cut(s, place[i - 1].token, place[i].token))
             add_sequence(s, i, s->requests - 1);
     }
     if (!s->start)
@@ -87,7 +108,7 @@ struct spread *spread_new(const struct routed_set *set, enum spread_phase phase,
         phase = has_decode(set) ? SPREAD_DECODE : SPREAD_ALL;
     s->set = set;
     s->windows = windows;
-    s->tokens = take_places(set, phase, place);
+    s->tokens = take_places(s, phase, place);
     s->token = mem_array((size_t)s->tokens + 1, sizeof *s->token);
     cut_sequences(s, place);
     free(place);
@@ -127,6 +148,8 @@ int64_t spread_longest(const struct spread *s) {
 static int64_t windows_of(const struct spread *s, int64_t tokens, int64_t b) {
     if (tokens < b)
         return 0;
+    if (s->windows == SPREAD_PASSES)
+        return tokens == b;
     return s->windows == SPREAD_SLIDING ? tokens - b + 1 : tokens / b;
 }
 
@@ -199,7 +222,7 @@ static void walk_windows(const struct spread *s, int64_t b, take_window *take, v
     w.unique = mem_array(layers + 1, sizeof *w.unique);
     w.whole = mem_array(layers + 1, sizeof *w.whole);
     for (int64_t i = 0; i < s->sequences; i++)
-        if (length_of(s, i) >= b)
+        if (windows_of(s, length_of(s, i), b) > 0)
             walk_sequence(&w, s->start[i], s->start[i + 1]);
     free(w.whole);
     free(w.unique);
@@ -261,27 +284,23 @@ static int64_t block_windows(const struct spread *s, int64_t b) {
     return (int64_t)ceil(s->windows == SPREAD_SLIDING ? tokens : tokens / (double)b);
 }
 
-/* group[windows] becomes what is drawn together; returns how many groups. A rest of a sequence
- * that is less than half a block goes to the block before. */
+/* group[windows] becomes what is drawn together: a request, or a block of its windows in their
+ * order (a rest of less than half a block goes to the others). Returns how many groups. */
 static uint32_t make_groups(const struct spread *s, int64_t b, uint32_t *group) {
-    int whole = s->requests >= SPREAD_REQUESTS_DRAWN;
     int64_t block = block_windows(s, b);
     int64_t w = 0;
-    int64_t before = -1;
     uint32_t groups = 0;
-    for (int64_t i = 0; i < s->sequences; i++) {
-        int64_t n = windows_of(s, length_of(s, i), b);
-        int64_t blocks = (n + block / 2) / block;
-        if (n == 0)
-            continue;
-        if (blocks < 1 || whole)
-            blocks = 1;
-        if (!whole || s->request[i] != before)
-            groups++;
-        before = s->request[i];
+    for (int64_t i = 0; i < s->sequences;) {
+        uint32_t request = s->request[i];
+        int64_t n = 0;
+        for (; i < s->sequences && s->request[i] == request; i++)
+            n += windows_of(s, length_of(s, i), b);
+        int64_t blocks = s->requests < SPREAD_REQUESTS_DRAWN ? (n + block / 2) / block : 1;
+        if (blocks < 1)
+            blocks = n > 0;
         for (int64_t k = 0; k < n; k++)
-            group[w++] = groups - 1 + (uint32_t)(k * blocks / n);
-        groups += (uint32_t)(blocks - 1);
+            group[w++] = groups + (uint32_t)(k * blocks / n);
+        groups += (uint32_t)blocks;
     }
     return groups;
 }
@@ -317,88 +336,4 @@ struct spread_mean spread_mean(const struct spread *s, int64_t b, const double *
     free(a.of);
     free(a.sum);
     return out;
-}
-
-/* ---- all lengths at once ------------------------------------------------------------------ */
-
-struct bends {
-    int64_t most;
-    double *windows;            /* [most + 1] of each length */
-    double *bend;               /* [most + 1] second differences over b of all first uses */
-    int64_t *last;              /* [experts] where each was used last, + 1 */
-};
-
-static void add_bend(struct bends *c, int64_t at, double by) {
-    if (at <= c->most)
-        c->bend[at] += by;
-}
-
-/* Tokens [from, to) of a sequence, which all have experts in the layer. */
-static void add_segment(struct bends *c, const struct spread *s, int layer, int64_t from,
-                        int64_t to) {
-    int k = s->set->model.k;
-    int64_t n = to - from;
-    for (int64_t t = from; t < to; t++) {
-        const int16_t *id = routed_at(s->set, s->token[t], layer);
-        for (int i = 0; i < k; i++) {
-            if (id[i] < 0)
-                continue;
-            int64_t before = c->last[id[i]] > from ? c->last[id[i]] : from;
-            int64_t gap = t + 1 - before;
-            int64_t left = to - t;
-            c->last[id[i]] = t + 1;
-            if (gap == 0)
-                continue;       /* the same expert twice in one token */
-            c->bend[0] += 1;
-            add_bend(c, gap, -1);
-            add_bend(c, left, -1);
-            add_bend(c, gap + left, 1);
-        }
-    }
-    for (int64_t b = 1; b <= c->most && b <= n; b++)
-        c->windows[b] += (double)(n - b + 1);
-}
-
-static void add_layer(struct bends *c, const struct spread *s, int layer) {
-    for (int64_t i = 0; i < s->sequences; i++) {
-        int64_t from = s->start[i];
-        int64_t end = s->start[i + 1];
-        for (int64_t t = from; t <= end; t++)
-            if (t == end || !spread_has(routed_at(s->set, s->token[t], layer), s->set->model.k)) {
-                add_segment(c, s, layer, from, t);
-                from = t + 1;
-            }
-    }
-}
-
-void spread_curve(const struct spread *s, int64_t most, double *mean) {
-    const struct routed_model *m = &s->set->model;
-    struct bends c = {.most = most};
-    double *layers = mem_array((size_t)most + 1, sizeof *layers);
-    c.windows = mem_array((size_t)most + 1, sizeof *c.windows);
-    c.bend = mem_array((size_t)most + 1, sizeof *c.bend);
-    c.last = mem_array((size_t)m->experts + 1, sizeof *c.last);
-    memset(mean, 0, (size_t)most * sizeof *mean);
-    for (int l = 0; l < m->layers; l++) {
-        double slope = 0;
-        double first = 0;
-        memset(c.windows, 0, ((size_t)most + 1) * sizeof *c.windows);
-        memset(c.bend, 0, ((size_t)most + 1) * sizeof *c.bend);
-        memset(c.last, 0, ((size_t)m->experts + 1) * sizeof *c.last);
-        add_layer(&c, s, l);
-        for (int64_t b = 1; b <= most; b++) {
-            slope += c.bend[b - 1];
-            first += slope;
-            if (c.windows[b] > 0) {
-                mean[b - 1] += first / c.windows[b];
-                layers[b]++;
-            }
-        }
-    }
-    for (int64_t b = 1; b <= most; b++)
-        mean[b - 1] = layers[b] > 0 ? mean[b - 1] / layers[b] : NAN;
-    free(c.last);
-    free(c.bend);
-    free(c.windows);
-    free(layers);
 }

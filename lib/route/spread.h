@@ -37,7 +37,9 @@ enum spread_phase {
 
 enum spread_windows {
     SPREAD_BESIDE,              /* side by side from the start of each sequence; a rest is left */
-    SPREAD_SLIDING              /* one begins at every token */
+    SPREAD_SLIDING,             /* one begins at every token */
+    SPREAD_PASSES               /* what each pass had of a request, drafted tokens that were taken
+                                 * back too; of b tokens are the passes with just b of them */
 };
 
 struct spread;
@@ -91,5 +93,10 @@ double spread_by_load(const struct spread *s, double b, double *mean_layer);
  * over layers; NAN where there are fewer requests. In time of requests x largest batch x experts x
  * layers. */
 void spread_batches(const struct spread *s, const int64_t *batch, int n, double *mean);
+/* The same of windows of b consecutive tokens of each (sliding ones), as when every request of a
+ * batch verifies a draft; weight as in spread_mean. Where fewer requests have such a window, windows
+ * are drawn from all of the trace as if from different requests, which undercounts. NAN: there is
+ * no such window. */
+double spread_batch(const struct spread *s, int64_t b, int64_t batch, const double *weight);
 
 #endif

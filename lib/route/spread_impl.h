@@ -11,7 +11,7 @@ struct spread {
     int64_t *token;             /* [tokens] of the set, sequence after sequence */
     int64_t sequences;
     int64_t *start;             /* [sequences + 1] into token */
-    uint32_t *request;          /* [sequences] numbered from 0, ascending */
+    uint32_t *request;          /* [sequences] numbered from 0, not decreasing */
     uint32_t requests;
 };
 
