@@ -6,6 +6,7 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
+    {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
     {0},
 };
 
