@@ -182,6 +182,22 @@ static void check_bytes(const char *name, const struct routed_model *m) {
                 (int)m->layer_index[l]);
 }
 
+/* A trace of other weights than the shape's, whose head then is not that of the trace. */
+#define BYTES_APART 1.1
+
+static void compare_bytes(const struct speculate_options *o, const char *name,
+                          const struct routed_model *m) {
+    const struct shape *s = o->in.shape;
+    int layer = m->layer_index[0];
+    if (layer >= s->layers || s->expert_bytes[layer] <= 0)
+        return;
+    double apart = (double)s->expert_bytes[layer] / m->expert_bytes[0];
+    if (apart > BYTES_APART || apart < 1 / BYTES_APART)
+        warn("%s: an expert has %.0f bytes, of --shape %lld: head and other layers are counted as "
+             "the shape stores them; --shape NAME,weight_bits=N says it", name, m->expert_bytes[0],
+             (long long)s->expert_bytes[layer]);
+}
+
 static const struct device_memory *expert_memory(const struct speculate_options *o,
                                                  const struct device *d) {
     const struct device_memory *memory = &d->memory[0];
@@ -221,7 +237,9 @@ static struct speculate_costs find_costs(const struct speculate_options *o, cons
     c.dense_bytes = sum_of(m->dense_bytes, m->layers);
     if (o->in.shape)
         c.dense_bytes += other_bytes(o, m);
-    else if (!o->common.quiet)
+    if (o->in.shape && !o->common.quiet)
+        compare_bytes(o, name, m);
+    if (!o->in.shape && !o->common.quiet)
         warn("%s: the output head and the KV are not in it: --shape adds their bytes", name);
     if (o->device)
         set_device(o, &c);
@@ -230,23 +248,34 @@ static struct speculate_costs find_costs(const struct speculate_options *o, cons
 
 /* ---- growth ------------------------------------------------------------------------------- */
 
+static int all_equal(const double *x, int n) {
+    for (int i = 1; i < n; i++)
+        if (x[i] != x[0])
+            return 0;
+    return 1;
+}
+
+static struct spread_mean mean_of(const struct speculate_options *o, const struct spread *s, int b,
+                                  const double *weight) {
+    struct spread_mean mean = spread_mean(s, b, weight, o->batch == 1 ? &o->boot : NULL);
+    if (o->batch > 1)
+        mean.mean = spread_batch(s, b, o->batch, weight);
+    return mean;
+}
+
 static struct speculate_growth count(const struct speculate_options *o, const struct spread *s,
                                      const struct routed_model *m, double used, int draft) {
     int b = draft + 1;
     double tokens = (double)b * o->batch;
-    struct spread_mean plain = spread_mean(s, b, NULL, o->batch == 1 ? &o->boot : NULL);
-    struct spread_mean heavy = spread_mean(s, b, m->expert_bytes,
-                                           o->batch == 1 ? &o->boot : NULL);
-    struct speculate_growth g = {
+    struct spread_mean plain = mean_of(o, s, b, NULL);
+    struct spread_mean heavy = plain;
+    if (!all_equal(m->expert_bytes, m->layers))
+        heavy = mean_of(o, s, b, m->expert_bytes);
+    return (struct speculate_growth){
         .draft = draft, .windows = plain.windows, .unique = plain.mean,
         .interval = plain.interval, .weighted = heavy.mean, .weighted_interval = heavy.interval,
         .formula = spread_formula(m->experts, used, tokens),
         .by_load = spread_by_load(s, tokens, NULL)};
-    if (o->batch > 1) {
-        g.unique = spread_batch(s, b, o->batch, NULL);
-        g.weighted = spread_batch(s, b, o->batch, m->expert_bytes);
-    }
-    return g;
 }
 
 static int has_rejected(const struct routed_set *set) {

@@ -10,9 +10,9 @@ static const struct field fields[] = {
     {"accept", 3, 0}, {"draft_tokens", FIELD_COUNT, 0}, {"windows", FIELD_COUNT, 1},
     {"unique_experts", 2, 0}, {"unique_experts_low", 2, 1}, {"unique_experts_high", 2, 1},
     {"unique_formula", 2, 0}, {"unique_by_load", 2, 1}, {"bytes_per_pass", FIELD_WHOLE, 0},
-    {"bytes_per_token", FIELD_WHOLE, 0}, {"pass_vs_decode", 3, 0}, {"tokens_per_pass", 3, 0},
+    {"bytes_per_token", FIELD_WHOLE, 1}, {"pass_vs_decode", 3, 0}, {"tokens_per_pass", 3, 0},
     {"speedup", 3, 0}, {"speedup_low", 3, 0}, {"speedup_high", 3, 0},
-    {"speedup_if_dense", 3, 0}, {"speedup_by_formula", 3, 0}, {"breakeven_accept", 3, 0},
+    {"speedup_if_dense", 3, 0}, {"speedup_by_formula", 3, 1}, {"breakeven_accept", 3, 0},
     {"ms_per_token", 3, 1}, {"pays", FIELD_TEXT, 0}, {"best", FIELD_TEXT, 0}};
 enum { FIELDS = sizeof fields / sizeof *fields };
 
@@ -33,12 +33,13 @@ static struct speed speed_of(const struct speculate_report *r, double accept,
                           speedup(r, accept, g, g->weighted_interval.low)};
 }
 
-/* By the interval where there is one. */
-static const char *pays(const struct speed *s) {
+/* By the interval; too few windows for one tell nothing. Batches, which are averages over very many
+ * draws, have none. */
+static const char *pays(const struct speculate_report *r, const struct speed *s) {
     if (isnan(s->mean))
         return NULL;
     if (isnan(s->low))
-        return s->mean > 1 ? "yes" : "no";
+        return r->o->batch == 1 ? "unclear" : s->mean > 1 ? "yes" : "no";
     return s->low > 1 ? "yes" : s->high < 1 ? "no" : "unclear";
 }
 
@@ -95,7 +96,7 @@ static void put_row(struct fields *f, const struct speculate_report *r, double a
         {.number = by_formula(r, accept, g)},
         {.number = speculate_breakeven(r->costs, g->draft, r->one->weighted, g->weighted)},
         {.number = token_ms(r, s.mean)},
-        {.text = pays(&s)},
+        {.text = pays(r, &s)},
         {.text = i == best ? "best" : NULL}};
     fields_row(f, row);
 }
@@ -128,7 +129,7 @@ static void draw(const struct speculate_report *r) {
 static void say(const struct speculate_report *r, double accept, int best) {
     const struct speculate_growth *g = &r->growth[best];
     struct speed s = speed_of(r, accept, g);
-    const char *verdict = pays(&s);
+    const char *verdict = pays(r, &s);
     char *interval = isnan(s.low) ? mem_strdup("")
                                   : mem_printf(" (%.2f to %.2f)", s.low, s.high);
     const char *word = *verdict == 'y' ? "it pays" : *verdict == 'n' ? "it does not pay"

@@ -100,6 +100,28 @@ static void cut_sequences(struct spread *s, const struct place *place) {
     s->start[s->sequences] = s->tokens;
 }
 
+/* Each expert of a token counts once, though it be there twice. */
+static void count_uses(struct spread *s) {
+    const struct routed_model *m = &s->set->model;
+    size_t cells = (size_t)m->layers * (size_t)m->experts + 1;
+    int64_t *last = mem_array(cells, sizeof *last);         /* token that used it last, + 1 */
+    s->use = mem_array(cells, sizeof *s->use);
+    s->whole = mem_array((size_t)m->layers + 1, sizeof *s->whole);
+    for (int64_t t = 0; t < s->tokens; t++) {
+        const int16_t *id = routed_at(s->set, s->token[t], 0);
+        for (int l = 0; l < m->layers; l++, id += m->k) {
+            size_t row = (size_t)l * (size_t)m->experts;
+            for (int i = 0; i < m->k; i++)
+                if (id[i] >= 0) {
+                    s->use[row + (size_t)id[i]] += last[row + (size_t)id[i]] != t + 1;
+                    last[row + (size_t)id[i]] = t + 1;
+                }
+            s->whole[l] += spread_has(id, m->k);
+        }
+    }
+    free(last);
+}
+
 struct spread *spread_new(const struct routed_set *set, enum spread_phase phase,
                           enum spread_windows windows) {
     struct spread *s = mem_alloc(sizeof *s);
@@ -111,6 +133,7 @@ struct spread *spread_new(const struct routed_set *set, enum spread_phase phase,
     s->tokens = take_places(s, phase, place);
     s->token = mem_array((size_t)s->tokens + 1, sizeof *s->token);
     cut_sequences(s, place);
+    count_uses(s);
     free(place);
     return s;
 }
@@ -118,6 +141,8 @@ struct spread *spread_new(const struct routed_set *set, enum spread_phase phase,
 void spread_free(struct spread *s) {
     if (!s)
         return;
+    free(s->whole);
+    free(s->use);
     free(s->request);
     free(s->start);
     free(s->token);

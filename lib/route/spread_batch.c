@@ -94,17 +94,19 @@ static double drawn_layer(struct uses *u, int layer, double draws) {
 }
 
 double spread_by_load(const struct spread *s, double b, double *mean_layer) {
-    struct uses u = uses_new(s, 1);
+    const struct routed_model *m = &s->set->model;
     double sum = 0;
     int layers = 0;
-    for (int l = 0; l < s->set->model.layers; l++) {
-        double unique = drawn_layer(&u, l, b);
+    for (int l = 0; l < m->layers; l++) {
+        const double *use = s->use + (size_t)l * (size_t)m->experts;
+        double unique = 0;
+        for (int e = 0; e < m->experts && s->whole[l] > 0; e++)
+            unique += at_least_once(use[e] / s->whole[l], b);
         if (mean_layer)
-            mean_layer[l] = unique;
-        sum += isnan(unique) ? 0 : unique;
-        layers += !isnan(unique);
+            mean_layer[l] = s->whole[l] > 0 ? unique : NAN;
+        sum += unique;
+        layers += s->whole[l] > 0;
     }
-    uses_free(&u);
     return layers ? sum / layers : NAN;
 }
 

@@ -13,6 +13,8 @@ struct spread {
     int64_t *start;             /* [sequences + 1] into token */
     uint32_t *request;          /* [sequences] numbered from 0, not decreasing */
     uint32_t requests;
+    double *use;                /* [layers][experts] tokens that use each */
+    double *whole;              /* [layers] tokens that have an expert there */
 };
 
 /* Whether the token has an expert in a layer, ids [k]. */
