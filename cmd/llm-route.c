@@ -7,6 +7,7 @@
 
 static const struct verb verbs[] = {
     {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
+    {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
     {0},
 };
 

@@ -1,7 +1,8 @@
 /* offload_ranked.c - policies that give each expert a score and evict the lowest: lfu, lfu-decay,
  * hot, hot-oracle, belady
  *
- * A heap for each part of the cache, least score first, and among equals what was used longest ago.
+ * A heap for each part of the cache, least score first, and among equals what was used longest ago;
+ * what was loaded ahead and not used goes before them, the last such first.
  *
  *   lfu         lookups so far, also those before an eviction
  *   lfu-decay   each lookup counts 1, half of it `half` passes later. Scores are kept relative to
@@ -20,11 +21,12 @@
 #include <stdlib.h>
 
 #define ARITY 4
+#define START (UINT64_MAX / 2)
 #define SCALE_BITS 512          /* scores of lfu-decay stay below 2^(SCALE_BITS + 100) or so */
 
 struct rank {
     double score;
-    uint64_t stamp;             /* lookups when it was used last; 0: loaded ahead */
+    uint64_t stamp;             /* when it was used last; below START: loaded ahead */
 };
 
 struct ranked {
@@ -36,7 +38,7 @@ struct ranked {
     uint32_t *n;                /* [parts] */
     uint32_t *aside;            /* [ids] kept ones that came up as victims */
     uint32_t asides;
-    uint64_t clock;
+    uint64_t warm, cold;        /* stamps: up for uses, down for what is loaded ahead */
     double base;                /* of lfu-decay, in passes */
     uint32_t learn;             /* of hot: counts stand still from this pass on */
 };
@@ -118,7 +120,7 @@ static void use(struct ranked *p, uint32_t id) {
     const struct offload_cache *c = p->c;
     struct rank *r = p->rank + id;
     double age;
-    r->stamp = ++p->clock;
+    r->stamp = ++p->warm;
     switch (p->variant) {
     case RANKED_LFU: r->score++; break;
     case RANKED_HOT: r->score += c->pass < p->learn; break;
@@ -142,6 +144,7 @@ static void *create(const struct offload_cache *c, int variant) {
     struct ranked *p = mem_alloc(sizeof *p);
     p->c = c;
     p->variant = variant;
+    p->warm = p->cold = START;
     p->rank = mem_array(c->ids, sizeof *p->rank);
     p->heap = mem_array(c->ids, sizeof *p->heap);
     p->place = mem_array(c->ids, sizeof *p->place);
@@ -178,7 +181,7 @@ static void insert(void *policy, uint32_t id, int used) {
     if (used)
         use(p, id);
     else
-        p->rank[id].stamp = 0;
+        p->rank[id].stamp = --p->cold;
     push(p, id);
 }
 

@@ -73,10 +73,10 @@ static void look_ahead(struct run *x, uint32_t batch) {
     if (!g || batch + (int64_t)g->ahead >= o->batches)
         return;
     batch += (uint32_t)g->ahead;
-    uint32_t base = (uint32_t)o->layer[batch] * (uint32_t)o->experts;
+    int base = o->layer[batch] * o->experts;
     int64_t bytes = o->bytes[o->layer[batch]];
     for (int64_t i = g->first[batch]; i < g->first[batch + 1]; i++) {
-        uint32_t id = base + (uint32_t)g->expert[i];
+        uint32_t id = (uint32_t)(base + g->expert[i]);
         if (x->c.in[id] == OFFLOAD_OUT) {
             x->c.keep[id] = batch;
             load(x, id, bytes, 0);
