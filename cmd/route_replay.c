@@ -125,7 +125,7 @@ static void parse(struct options *o, int argc, char **argv) {
         }
     }
     route_input_ready(&o->in);
-    o->path = route_operands(argc, argv, usage, 1, &n)[0];
+    o->path = common_inputs(argc, argv, usage, 1, &n)[0];
     if (o->hot && !strcmp(o->hot, "-") && !strcmp(o->path, "-"))
         usage_die("--hot: stdin can be read only once");
 }

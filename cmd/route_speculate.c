@@ -327,7 +327,7 @@ int route_speculate(int argc, char **argv) {
                                   .boot = {.resamples = 10000, .level = 0.95, .seed = 1}};
     int operands;
     parse(&o, argc, argv);
-    char **path = route_operands(argc, argv, usage, 1, &operands);
+    char **path = common_inputs(argc, argv, usage, 1, &operands);
     const char *name = input_name(path[0]);
     struct routed_set *set = route_read(path[0], &o.in);
     int counted = set->tokens > 0 && report(&o, name, set);
