@@ -409,7 +409,7 @@ static int replay(const struct options *o, struct replay_jobs *j, const struct r
     struct loads *hot = read_hot(o, &s->model);
     struct offload_options opt = {.par = par_new(o->common.threads), .seed = o->seed};
     opt.hot = hot ? hot->count : NULL;
-    opt.warmup = o->warmup_share > 0 ? (int64_t)ceil(o->warmup_share * (double)s->passes)
+    opt.warmup = o->warmup_share > 0 ? (int64_t)(o->warmup_share * (double)s->passes)
                                      : o->warmup_passes;
     set_rates(&opt, o, &s->model, d, source);
     replay_make_jobs(j, o->budget, of, opt.hot);

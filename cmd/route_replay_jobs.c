@@ -56,7 +56,7 @@ static void set_param(struct replay_policy *p, const char *word, const char *key
         usage_die("--policy: '%s': %s has no parameter %s%s%s", word, o->name, key,
                   o->param ? "; it has " : "", o->param ? o->param : "");
     double unit = percent ? 100 : 1;
-    if (num_float(value, o->least * unit, o->most * unit, &p->param))
+    if ((percent && o->most > 1) || num_float(value, o->least * unit, o->most * unit, &p->param))
         usage_die("--policy: '%s': expected %s from %g to %g", word, key, o->least, o->most);
     p->param /= unit;
 }
@@ -170,7 +170,7 @@ static void add_range(struct replay_jobs *j, const char *word, double all) {
     double from = one_budget(text, all);
     double last = one_budget(to, all);
     if (steps <= to || num_int(steps, 2, BUDGETS_MOST, &n) || !(from < last) || isinf(last) ||
-        !strchr(word, '%') != !strstr(word, "%/"))
+        !strchr(text, '%') != !strchr(to, '%'))
         usage_die("--budget: '%s': expected FROM..TO/N: N budgets, 2 or more, in equal steps from "
                   "bytes to bytes or from %% to %%", word);
     for (int64_t i = 0; i < n; i++)
