@@ -43,8 +43,8 @@ struct npy_field {
     int64_t offset;             /* in the record, in bytes */
 };
 
-/* The array that is being read. Set z (borrowed), and field if records are welcome; leave the rest zero
- * before the first header. */
+/* The array that is being read. Set z (borrowed), and field if records are welcome; leave the rest
+ * zero before the first header. */
 struct npy_reader {
     struct zio *z;
     struct npy_field *field;    /* [fields_most] room, borrowed; NULL: records are refused */

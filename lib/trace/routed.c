@@ -127,6 +127,9 @@ static int prepare(struct routed *r, const struct routed_options *opt, struct er
     r->format = sniff(r, err);
     if (!r->format)
         return -1;
+    if (r->format->kind == ROUTED_COUNTS && opt->labels)
+        return err_set(err, "%s: expected routes of tokens to go with labels, found a count "
+                       "table, which has no requests", r->name);
     if (r->format->kind == ROUTED_TOKENS && routed_where_bind(r->where, opt->labels, err))
         return -1;
     if (r->format->open(r, err))

@@ -11,14 +11,15 @@
  *
  *   route streams of llm-run (.npy)            llm-trace(5)
  *   BigMoeOnEdge's "# route_trace v1" (CSV)
- *   routed experts of vLLM: an integer array [tokens, layers, k] (.npy), or its base64 or plain
- *   lists in JSON Lines
- *   exp_ids [tokens][k][layers] of OLMoE (JSON Lines)
+ *   integer arrays [tokens][layers][k] (.npy), one a request
+ *   JSON Lines: routed_experts of vLLM and SGLang (lists, base64 of .npy or int32, an object with
+ *   dtype, shape and data), exp_ids [tokens][k][layers] of OLMoE
  *   count tables: a header line, then layer, expert, count and any other columns, by tabs or commas
  *
  * A pass is what went through the model at once: a step of llm-run; a turn's prefill, or one token
- * of decoding, of BigMoeOnEdge; elsewhere a record or array is one request, and each of its tokens
- * a pass of its own unless the format says more. Every id and number is checked.
+ * of decoding, of BigMoeOnEdge; elsewhere a record or array is one request, its prompt one pass
+ * where the record says how long that is, and each further token a pass of its own. Every id and
+ * number is checked.
  */
 #ifndef ROUTED_H
 #define ROUTED_H
@@ -46,14 +47,15 @@ struct routed_options {
                                  * (prefill, decode), and columns of the labels; of count tables any
                                  * column */
     int wheres;
-    const char *labels;         /* table with a column request, and what requests are; NULL: none */
+    const char *labels;         /* table with a column request, and what requests are, see
+                                 * routed_labels.h; NULL: none. Not for count tables */
 };
 
 struct routed_model {
     char name[128];             /* "" : not said */
     int layers;                 /* with experts; what is counted */
     int experts;                /* of a layer; where nothing says, the least it can be so far */
-    int k;                      /* experts of a token, the most */
+    int k;                      /* experts of a token, the most; 0: a count table does not say */
     int32_t *layer_index;       /* [layers] which of the model's layers */
     double *expert_bytes;       /* [layers] of one expert; 0: not said */
     double *dense_bytes;        /* [layers] the layer's other weights; 0: not said */

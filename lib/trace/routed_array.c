@@ -43,8 +43,9 @@ static int frame_start(struct routed *r, int64_t layers, int64_t k, struct err *
     int moe = r->shape ? moe_layers(r->shape, &experts) : 0;
     int all = moe && layers == r->shape->layers;
     if (moe && !all && layers != moe)
-        return err_set(err, "%s: expected the %d layers of %s or the %d of them with experts, found "
-                       "%lld", r->name, r->shape->layers, r->shape->name, moe, (long long)layers);
+        return err_set(err, "%s: expected the %d layers of %s or the %d of them with experts, "
+                       "found %lld", r->name, r->shape->layers, r->shape->name, moe,
+                       (long long)layers);
     if (layers > ROUTED_LAYERS_MOST)
         return routed_model_init(r, layers, experts, k, err);
     if (routed_model_init(r, moe ? moe : layers, experts, k, err))
