@@ -239,6 +239,62 @@ static void bytes_refused(void) {
     buf_free(&b);
 }
 
+/* ---- records ---------------------------------------------------------------------------- */
+
+#define RECORDS(descr, n) "{'descr': " descr ", 'fortran_order': False, 'shape': (" n ",)}"
+
+static void records_are_read(void) {
+    static const char descr[] = RECORDS("[('a', '<u4'), ('', '|V3'), ('text', 'S2'), "
+                                        "('e', '>i2', (2, 1,)), ('x', '<f8', ())]", "2");
+    struct npy_field f[5];
+    struct err err = {""};
+    struct buf b = {0};
+    char data[42];
+    char got[21];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)i;
+    add_array(&b, 1, descr, data, sizeof data);
+    add_array(&b, 1, DICT("<f4", "(1,)"), (float[]){1}, 4);
+    struct npy_reader r = {.z = open_bytes(&b), .field = f, .fields_most = 5};
+    CHECK_INT(npy_read_header(&r, &err), 1);
+    CHECK_STR(err.text, "");
+    CHECK(r.kind == 'V' && r.bytes == 21 && r.items == 2 && r.fields == 5);
+    CHECK(!strcmp(f[0].name, "a") && f[0].kind == 'u' && f[0].items == 1 && f[0].offset == 0);
+    CHECK(!*f[1].name && f[1].kind == 'V' && f[1].bytes == 3 && f[1].offset == 4);
+    CHECK(!strcmp(f[2].name, "text") && f[2].kind == 'S' && f[2].bytes == 2 && f[2].offset == 7);
+    CHECK(f[3].dims == 2 && f[3].items == 2 && f[3].swapped && f[3].offset == 9);
+    CHECK(f[4].kind == 'f' && f[4].dims == 0 && f[4].offset == 13);
+    CHECK_INT(npy_read_items(&r, got, 1, &err), 0);
+    CHECK(!memcmp(got, data, sizeof got));
+    CHECK_INT(npy_read_header(&r, &err), 1);            /* past the second one */
+    CHECK(r.kind == 'f' && r.fields == 0 && r.items == 1);
+    zio_abort(r.z);
+    buf_free(&b);
+}
+
+static void records_refused(void) {
+    static const char *const descrs[] = {
+        RECORDS("[]", "1"), RECORDS("[('a', '<f4')", "1"), RECORDS("[('a')]", "1"),
+        RECORDS("[('a', 'O')]", "1"), RECORDS("[('a', '<U4')]", "1"), RECORDS("[('a', 'S0')]", "1"),
+        RECORDS("[('a', 'S')]", "1"), RECORDS("[('a', 'S99999999')]", "1"),
+        RECORDS("[('a', '<f4', 3)]", "1"), RECORDS("[('a', [('b', '<f4')])]", "1"),
+        RECORDS("[('a', '<f8', (2097153,))]", "1"), RECORDS("[('a', '<f8', (0,))]", "1"),
+        RECORDS("[('a', '<f8', (4294967296, 4294967296))]", "1"),
+        RECORDS("[('a', '|u1') ('b', '|u1')]", "1"),
+        RECORDS("[('a', '|u1'), ('b', '|u1'), ('c', '|u1')]", "1")};
+    for (size_t i = 0; i < sizeof descrs / sizeof *descrs; i++) {
+        struct npy_field f[2];
+        struct err err = {""};
+        struct buf b = {0};
+        add_array(&b, 1, descrs[i], "", 0);
+        struct npy_reader r = {.z = open_bytes(&b), .field = f, .fields_most = 2};
+        CHECK_INT(npy_read_header(&r, &err), -1);
+        CHECK(strstr(err.text, "expected records of a few fields of numbers, at most 16 MiB"));
+        zio_abort(r.z);
+        buf_free(&b);
+    }
+}
+
 /* An array cut after any byte is no array. */
 static void every_truncation(void) {
     struct buf b = {0};
@@ -296,6 +352,8 @@ int main(void) {
     RUN(round_trip);
     RUN(dicts_refused);
     RUN(bytes_refused);
+    RUN(records_are_read);
+    RUN(records_refused);
     RUN(every_truncation);
     RUN(as_numpy_writes);
     scratch_remove();

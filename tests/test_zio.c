@@ -237,6 +237,57 @@ static void lines_and_bytes_mix(void) {
     free(path);
 }
 
+/* What was looked at is read all the same, in pieces and lines; a stream may be shorter. */
+static void peeking_takes_nothing(void) {
+    struct err e = {{0}};
+    struct buf text = make_text(200000, 0);
+    char *path = scratch_path("peek.zst");
+    struct zio *z = zio_open_write(path, &e);
+    CHECK_INT(zio_write(z, text.data, text.len, &e) || zio_close(z, &e), 0);
+    z = zio_open_read(path, &e);
+    const char *data;
+    char *line;
+    size_t len;
+    size_t at = 0;
+    ssize_t rc;
+    for (size_t n = 1; n <= 65536; n *= 4) {
+        CHECK_INT(zio_peek(z, n, &data, &e), n);
+        CHECK(!memcmp(data, text.data + at, n));
+        char piece[7];
+        CHECK_INT(zio_read(z, piece, sizeof piece, &e), sizeof piece);
+        CHECK(!memcmp(piece, text.data + at, sizeof piece));
+        at += sizeof piece;
+        CHECK_INT(zio_line(z, &line, &len, &e), 1);
+        CHECK(!memcmp(line, text.data + at, len));
+        at += len + 1;
+    }
+    struct buf rest = read_all(z, 4096, &rc, &e);
+    CHECK(rest.len == text.len - at && !memcmp(rest.data, text.data + at, rest.len));
+    CHECK_INT(zio_peek(z, 9, &data, &e), 0);
+    CHECK_INT(zio_close(z, &e), 0);
+    CHECK_STR(e.text, "");
+    buf_free(&rest);
+    buf_free(&text);
+    free(path);
+}
+
+/* Memory is read as it is, a zstd frame too. */
+static void memory_is_read(void) {
+    struct err e = {{0}};
+    struct buf b = {0};
+    ssize_t rc;
+    buf_add(&b, "\x28\xB5\x2F\xFD\nx", 6);
+    struct zio *z = zio_open_memory("mem", &b);
+    CHECK(!b.data && !strcmp(zio_name(z), "mem"));
+    struct buf got = read_all(z, 4, &rc, &e);
+    CHECK(rc == 0 && got.len == 6 && !memcmp(got.data, "\x28\xB5\x2F\xFD\nx", 6));
+    CHECK_INT(zio_close(z, &e), 0);
+    z = zio_open_memory("none", &b);
+    CHECK_INT(zio_read(z, (char[1]){0}, 1, &e), 0);
+    zio_abort(z);
+    buf_free(&got);
+}
+
 static void a_cut_stream_gives_an_error_not_a_last_line(void) {
     struct err e = {{0}};
     char packed[256];
@@ -444,6 +495,8 @@ int main(void) {
     RUN(flipped_bits_are_seen);
     RUN(lines_are_cut_right);
     RUN(lines_and_bytes_mix);
+    RUN(peeking_takes_nothing);
+    RUN(memory_is_read);
     RUN(a_cut_stream_gives_an_error_not_a_last_line);
     RUN(flush_reaches_the_reader);
     RUN(short_pieces_are_sniffed);
