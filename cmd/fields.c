@@ -28,12 +28,24 @@ static int shown(const struct fields *f, int i) {
     return f->wide || !f->field[i].wide;
 }
 
+/* A column of SQL has one type: text. */
+static void put_id(struct fields *f, const struct value *v) {
+    char text[32];
+    if (!v->text && !f->sql) {
+        table_int(f->table, v->count);
+        return;
+    }
+    snprintf(text, sizeof text, "%lld", (long long)v->count);
+    table_str(f->table, v->text ? v->text : text);
+}
+
 void fields_open_to(struct fields *f, FILE *out, enum table_format format,
                     const struct field *field, int n, int verbose) {
     int columns = 0;
     assert(n <= FIELDS_MOST);
     *f = (struct fields){.field = field, .n = n};
     f->people = table_for_people(format);
+    f->sql = format == TABLE_SQL;
     f->wide = verbose || !f->people;
     for (int i = 0; i < n; i++)
         if (shown(f, i))
@@ -52,6 +64,8 @@ void fields_row(struct fields *f, const struct value *value) {
             continue;
         if (f->field[i].decimals == FIELD_TEXT)
             table_str(f->table, value[i].text);
+        else if (f->field[i].decimals == FIELD_ID)
+            put_id(f, &value[i]);
         else if (f->field[i].decimals == FIELD_LIST)
             table_list(f->table, value[i].list, value[i].count);
         else if (f->field[i].decimals == FIELD_COUNT)

@@ -32,8 +32,9 @@ int fields_option(int c, const char *arg, struct common *common);
 enum table_format fields_format(const struct common *common);
 
 /* In place of decimals. FIELD_COUNT: an integer; FIELD_WHOLE: a number that has none; FIELD_LIST:
- * numbers, an array in JSON, joined by commas elsewhere. */
-enum { FIELD_LIST = -4, FIELD_COUNT, FIELD_TEXT, FIELD_WHOLE };
+ * numbers, an array in JSON, joined by commas elsewhere; FIELD_ID: an integer, or the text of a row
+ * that has one (layers by number, and "all"). */
+enum { FIELD_ID = -5, FIELD_LIST, FIELD_COUNT, FIELD_TEXT, FIELD_WHOLE };
 
 struct field {
     const char *name;
@@ -42,15 +43,15 @@ struct field {
 };
 
 struct value {
-    const char *text;           /* of a FIELD_TEXT; NULL: no value */
-    int64_t count;              /* of a FIELD_COUNT; how long a list is */
+    const char *text;           /* of a FIELD_TEXT; NULL: no value, of a FIELD_ID its count */
+    int64_t count;              /* of a FIELD_COUNT or FIELD_ID; how long a list is */
     double number;              /* of the others */
     const double *list;         /* [count] of a FIELD_LIST; NULL: no value */
 };
 
 struct fields {
     const struct field *field;
-    int n, wide, people;
+    int n, wide, people, sql;
     struct column column[FIELDS_MOST];
     struct table *table;
 };
