@@ -220,6 +220,20 @@ static void holm(void) {
     rank_holm(NULL, 0);
 }
 
+/* scipy 1.17: stats.false_discovery_control */
+static void fdr(void) {
+    double p[] = {0.001, 0.04, 0.03, NAN, 0.2, 0.04, 0.9, 0.005};
+    static const double want[] = {0.007, 0.056, 0.056, NAN, 0.7 / 3, 0.056, 0.9, 0.0175};
+    rank_fdr(p, 8);
+    for (int i = 0; i < 8; i++)
+        CHECK(isnan(want[i]) ? isnan(p[i]) : fabs(p[i] - want[i]) < 1e-15);
+    double one[] = {0.7, 0.6};
+    rank_fdr(one, 2);
+    CHECK_NEAR(one[0], 0.7, 1e-15);
+    CHECK_NEAR(one[1], 0.7, 1e-15);
+    rank_fdr(NULL, 0);
+}
+
 /* Without a difference, p <= 0.05 comes as often as the arrangements allow: at most 0.05, and for
  * 8 against 8 in 0.0499 of them. Log-normal noise, and noise in steps with many ties. */
 static void false_alarms(void) {
@@ -274,6 +288,7 @@ int main(void) {
     RUN(intervals_invert_the_test);
     RUN(large_samples);
     RUN(holm);
+    RUN(fdr);
     RUN(false_alarms);
     RUN(holds_the_shift);
     return check_done();

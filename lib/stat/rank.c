@@ -347,17 +347,35 @@ static int by_p(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-void rank_holm(double *p, size_t n) {
+/* The tests that count, ascending by p; the caller frees. */
+static struct numbered *order_of(const double *p, size_t n, size_t *tests) {
     struct numbered *order = mem_array(n ? n : 1, sizeof *order);
-    size_t tests = 0;
+    *tests = 0;
     for (size_t i = 0; i < n; i++)
         if (!isnan(p[i]))
-            order[tests++] = (struct numbered){p[i], i};
-    qsort(order, tests, sizeof *order, by_p);
+            order[(*tests)++] = (struct numbered){p[i], i};
+    qsort(order, *tests, sizeof *order, by_p);
+    return order;
+}
+
+void rank_holm(double *p, size_t n) {
+    size_t tests;
+    struct numbered *order = order_of(p, n, &tests);
     double before = 0;
     for (size_t i = 0; i < tests; i++) {
         before = fmin(1, fmax(before, (double)(tests - i) * order[i].p));
         p[order[i].at] = before;
+    }
+    free(order);
+}
+
+void rank_fdr(double *p, size_t n) {
+    size_t tests;
+    struct numbered *order = order_of(p, n, &tests);
+    double least = 1;
+    for (size_t i = tests; i-- > 0;) {
+        least = fmin(least, order[i].p * (double)tests / (double)(i + 1));
+        p[order[i].at] = least;
     }
     free(order);
 }

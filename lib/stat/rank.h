@@ -52,5 +52,10 @@ struct rank_test rank_signed(const double *difference, size_t n);
 
 /* Holm 1979: p[n] becomes adjusted for n tests at once, in place; NAN stays and does not count. */
 void rank_holm(double *p, size_t n);
+/* Benjamini and Hochberg 1995: p[n] becomes the least share of false ones among all that are called
+ * different at which it would be called so too (often named q), in place; NAN stays and does not
+ * count. Holds for independent tests and for those that lean the same way (Benjamini and Yekutieli
+ * 2001). */
+void rank_fdr(double *p, size_t n);
 
 #endif
