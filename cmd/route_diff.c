@@ -140,7 +140,7 @@ static char **parse(struct diff_options *o, int argc, char **argv, int *n) {
         usage_die("--labels-b is of a second input");
     route_input_ready(&o->in);
     o->test.threads = o->common.threads;
-    return route_operands(argc, argv, usage, 2, n);
+    return common_inputs(argc, argv, usage, 2, n);
 }
 
 /* ---- the way ------------------------------------------------------------------------------ */
