@@ -33,7 +33,8 @@ static const char *const usage[] = {
     "                         (default 5%,10%,20%,30%,40%,50%,75%)\n"
     "      --prefetch LIST    none, or load ahead what is guessed: previous (of the pass before),\n"
     "                         static (the most used so far), follow (what followed the experts\n"
-    "                         just used), perfect (the bound); NAME[:width=EXPERTS][:ahead=LAYERS]\n"
+    "                         just used), perfect (the bound);\n"
+    "                         each NAME[:width=EXPERTS][:ahead=LAYERS]\n"
     "                         (default none; width: as many as a token uses; ahead 1)\n"
     "      --hot FILE         trace or count table that hot takes its experts from, and static\n"
     "                         starts with\n"
@@ -177,20 +178,28 @@ static double dense_bytes(const struct routed_model *m) {
     return bytes;
 }
 
+/* Least recently used is what the next layers need first: a cache that holds less than one pass
+ * uses evicts each expert shortly before it is looked up again. */
 static void warn_cliff(const struct replay_jobs *j, const struct offload *o) {
+    int64_t cycle = o->pass_bytes > o->cycle_bytes ? o->pass_bytes : o->cycle_bytes;
     double least = INFINITY;
     int below = 0;
     int global = 0;
     for (int i = 0; i < j->budgets; i++) {
-        below += j->budget[i] < (double)o->cycle_bytes;
+        below += j->budget[i] < (double)cycle;
         least = fmin(least, j->budget[i]);
     }
     for (int i = 0; i < j->policies; i++)
         global |= !j->policy[i].per_layer;
-    if (below && global)
-        warn("%d of %d budgets, from %.0f bytes, are below one token's cycle, %lld bytes (%d experts "
-             "of each of %d layers): there lru evicts every expert before its next use and hits "
-             "nothing", below, j->budgets, least, (long long)o->cycle_bytes, o->k, o->layers);
+    if (!below || !global)
+        return;
+    char *what = cycle > o->cycle_bytes
+        ? mem_printf("pass's cycle, %lld bytes (the median)", (long long)cycle)
+        : mem_printf("token's cycle, %lld bytes (%d experts of each of %d layers)",
+                     (long long)cycle, o->k, o->layers);
+    warn("%d of %d budgets, from %.0f bytes, are below one %s: there lru evicts every expert "
+         "before its next use and hits nothing", below, j->budgets, least, what);
+    free(what);
 }
 
 /* A share that does not hold a layer's k experts is no limit: they are kept until its next pass. */
@@ -202,13 +211,13 @@ static void warn_shares(const struct replay_jobs *j, const struct offload *o) {
             bytes = o->bytes[l];
     for (int i = 0; i < j->budgets; i++)
         share = fmin(share, j->budget[i] / o->layers);
-    for (int i = 0; i < j->policies; i++)
-        if (j->policy[i].per_layer && share < (double)(bytes * o->k)) {
-            warn("%s: a layer's share of %.0f bytes is less than its %d experts of a token: a cache "
-                 "keeps them until the layer's next pass all the same (peak_bytes)",
-                 j->policy[i].name, share, o->k);
-            return;
-        }
+    for (int i = 0; i < j->policies; i++) {
+        if (!j->policy[i].per_layer || share >= (double)(bytes * o->k))
+            continue;
+        warn("%s: a layer's share, from %.0f bytes, is less than its %d experts of a token: they "
+             "stay until its next pass all the same (peak_bytes)", j->policy[i].name, share, o->k);
+        return;
+    }
 }
 
 static void warn_room(const struct replay_jobs *j, const struct offload *o,

@@ -426,7 +426,7 @@ static void beside_plain(const char *policy) {
 struct search {
     const struct offload *o;
     int budget;
-    int best[64][1 << 6];       /* misses from a batch on, with this set of ids there; -1: unknown */
+    int best[64][1 << 6];       /* misses from a batch on with these ids there; -1: unknown */
 };
 
 static int least_misses(struct search *x, int64_t batch, int in) {
@@ -488,6 +488,7 @@ static void lru_cliff(void) {
     single_passes(s);
     struct offload *o = make(s);
     CHECK_INT(o->cycle_bytes, 20);
+    CHECK_INT(o->pass_bytes, 20);
     struct offload_job job = {.policy = offload_policy("lru"), .budget = 18};
     CHECK_INT(run_one(o, &job).hits, 0);
     job.budget = 20;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
+#include "lib/stat/order.h"
 
 static int set_bytes(struct offload *o, const struct routed_model *m, double each,
                      struct err *err) {
@@ -100,6 +101,20 @@ static void set_next(struct offload *o) {
     }
 }
 
+static void set_pass_bytes(struct offload *o) {
+    double *bytes = mem_array((size_t)o->passes, sizeof *bytes);
+    size_t n = 0;
+    for (int64_t b = 0; b < o->batches; b++) {
+        if (!o->decode[o->pass[b]])
+            continue;
+        if (!b || o->pass[b] != o->pass[b - 1])
+            bytes[n++] = 0;
+        bytes[n - 1] += (double)((o->first[b + 1] - o->first[b]) * o->bytes[o->layer[b]]);
+    }
+    o->pass_bytes = n ? (int64_t)order_median(bytes, n) : 0;
+    free(bytes);
+}
+
 struct offload *offload_new(const struct routed_set *set, double expert_bytes, struct err *err) {
     const struct routed_model *m = &set->model;
     struct offload *o = mem_alloc(sizeof *o);
@@ -122,6 +137,7 @@ struct offload *offload_new(const struct routed_set *set, double expert_bytes, s
     set_passes(o, set);
     set_batches(o, set);
     set_next(o);
+    set_pass_bytes(o);
     return o;
 }
 

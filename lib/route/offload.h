@@ -37,6 +37,7 @@ struct offload {
     int64_t *bytes;             /* [layers] of one expert */
     int64_t all_bytes;          /* of all experts */
     int64_t cycle_bytes;        /* of one token: k experts of each layer */
+    int64_t pass_bytes;         /* what a pass that decodes uses, the median; 0: none does */
     int64_t *first;             /* [batches + 1] its first lookup */
     int32_t *layer;             /* [batches] */
     uint32_t *pass;             /* [batches] */
@@ -71,7 +72,7 @@ const struct offload_policy *offload_policy(const char *name);      /* NULL: not
 
 /* Which experts a batch will use, guessed some batches before it, for passes that decode. */
 enum offload_guesser {
-    OFFLOAD_PREVIOUS,           /* those of the layer in the pass before, of each request's last row */
+    OFFLOAD_PREVIOUS,           /* those of each request's last row in the pass before */
     OFFLOAD_STATIC,             /* the layer's most used so far */
     OFFLOAD_FOLLOW,             /* those that most often followed the ones just used (see below) */
     OFFLOAD_PERFECT             /* those that it will use: the bound */
@@ -132,7 +133,7 @@ struct offload_result {
     int64_t evictions;
     int64_t bytes_read, decode_bytes_read;      /* all loads */
     int64_t prefetched_bytes;   /* of those, loaded ahead */
-    int64_t useful_bytes;       /* of those, used by the batch that they were loaded for, or later */
+    int64_t useful_bytes;       /* of those, used before they were evicted */
     int64_t peak_bytes;         /* the most that the cache held, what it had to keep included */
     double decode_s;            /* of the passes that decode */
     double decode_load_s;       /* the link was busy for them */

@@ -1,4 +1,4 @@
-/* offload_run.c - runs jobs over the batches: looks up, loads, evicts, counts, and keeps the time */
+/* offload_run.c - runs jobs over the batches: looks up, loads, evicts, counts, keeps the time */
 #include "lib/route/offload_impl.h"
 
 #include <math.h>
