@@ -269,6 +269,12 @@ static double ms_per_token(const struct offload_result *r) {
     return ratio(1e3 * r->decode_s, (double)r->decode_tokens);
 }
 
+/* Waiting for what the pass before has asked for may exceed the pass's own loads a little. */
+static double hidden_ratio(const struct offload_result *r) {
+    double waited = ratio(r->decode_stall_s, r->decode_load_s);
+    return isnan(waited) ? NAN : fmax(0, 1 - waited);
+}
+
 static double budget_bytes(const struct offload *o, double budget) {
     return isinf(budget) ? (double)o->all_bytes : budget;
 }
@@ -286,7 +292,7 @@ static void put_row(struct fields *f, const struct replay_jobs *j, int i, const 
         {.count = r->bytes_read},
         {.number = ms_per_token(r)},
         {.text = p->name},
-        {.number = p->none ? NAN : 1 - ratio(r->decode_stall_s, r->decode_load_s)},
+        {.number = p->none ? NAN : hidden_ratio(r)},
         {.number = ratio(tokens, r->decode_s)},
         {.number = round(ratio((double)r->decode_bytes_read, tokens))},
         {.count = r->lookups},
@@ -408,7 +414,8 @@ static struct offload *prepare(const struct options *o, const struct routed_set 
     struct err e = {{0}};
     struct offload *of = offload_new(s, o->expert_bytes, &e);
     if (!of)
-        die("%s: %s; --expert-bytes or --shape says it", input_name(o->path), e.text);
+        die("%s: %s%s", input_name(o->path), e.text,
+            o->expert_bytes > 0 ? "" : "; --expert-bytes or --shape can");
     return of;
 }
 

@@ -12,6 +12,7 @@
 #include "lib/base/num.h"
 
 #define BUDGETS_MOST 100000
+#define JOBS_MOST 1000000
 #define LAYER "layer-"
 #define ALL "lru,lfu,lfu-decay,s3-fifo,layer-lru,layer-lfu,layer-lfu-decay,hot,hot-oracle,belady,"\
             "random"
@@ -221,6 +222,9 @@ void replay_make_jobs(struct replay_jobs *j, const char *budgets, const struct o
                       const double *count) {
     parse_budgets(j, budgets, (double)o->all_bytes);
     make_guesses(j, o, count);
+    if ((double)j->policies * j->prefetches * j->budgets > JOBS_MOST)
+        usage_die("%d policies, %d prefetches and %d budgets are more than %d rows", j->policies,
+                  j->prefetches, j->budgets, JOBS_MOST);
     j->n = j->policies * j->prefetches * j->budgets;
     j->job = mem_array((size_t)j->n, sizeof *j->job);
     j->result = mem_array((size_t)j->n, sizeof *j->result);

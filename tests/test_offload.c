@@ -705,6 +705,8 @@ static void bad_days(void) {
     s->model.expert_bytes[0] = 0;
     CHECK(!offload_new(s, 0, &e));
     CHECK_STR(e.text, "layer 0: the trace does not say how large an expert is");
+    CHECK(!offload_new(s, 1e19, &e));
+    CHECK_STR(e.text, "layer 0: experts of 10000000000000000000 bytes are too large to count");
     o = offload_new(s, 7, &e);
     CHECK(o && o->all_bytes == 7);
     offload_free(o);

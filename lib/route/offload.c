@@ -11,14 +11,19 @@
 #include "lib/base/mem.h"
 #include "lib/stat/order.h"
 
+#define BYTES_MOST 9e18         /* were all experts loaded in every pass; below 2^63 */
+
 static int set_bytes(struct offload *o, const struct routed_model *m, double each,
                      struct err *err) {
     o->bytes = mem_array((size_t)m->layers, sizeof *o->bytes);
     for (int l = 0; l < m->layers; l++) {
         double bytes = each > 0 ? each : m->expert_bytes ? m->expert_bytes[l] : 0;
-        if (!(bytes >= 1 && bytes <= 1e15))
+        if (!(bytes >= 1))
             return err_set(err, "layer %d: the trace does not say how large an expert is",
-                           m->layer_index ? m->layer_index[l] : l);
+                           m->layer_index[l]);
+        if (bytes * m->experts * m->layers * ((double)o->passes + 1) > BYTES_MOST)
+            return err_set(err, "layer %d: experts of %.0f bytes are too large to count",
+                           m->layer_index[l], bytes);
         o->bytes[l] = (int64_t)bytes;
         o->all_bytes += o->bytes[l] * m->experts;
         o->cycle_bytes += o->bytes[l] * m->k;
