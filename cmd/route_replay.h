@@ -1,13 +1,15 @@
-/* route_replay.h - private to llm-route replay: what is asked for becomes jobs
+/* route_replay.h - private to llm-route replay: what is asked for becomes jobs, and jobs rows
  *
- *   route_replay.c         options, time, words, rows, picture
- *   route_replay_jobs.c    lists of policies, budgets and guesses
+ *   route_replay.c         options, rates of a device
+ *   route_replay_jobs.c    lists of policies, budgets and prefetches
+ *   route_replay_rows.c    words, rows, picture
  */
 #ifndef ROUTE_REPLAY_H
 #define ROUTE_REPLAY_H
 
 #include "cmd/route.h"
 #include "lib/route/offload.h"
+#include "lib/shape/device.h"
 
 struct replay_policy {
     char *name;                 /* as written */
@@ -41,5 +43,22 @@ void replay_budgets_check(const char *list);
 void replay_make_jobs(struct replay_jobs *j, const char *budgets, const struct offload *o,
                       const double *count);
 void replay_free_jobs(struct replay_jobs *j);
+
+/* What the rows are about; all borrowed. */
+struct replay_report {
+    const struct replay_jobs *jobs;     /* run */
+    const struct offload *trace;
+    const struct device *device;
+    const struct device_memory *source;
+    double rest_bytes;                  /* weights outside of the trace's layers */
+    const char *path;
+};
+
+/* On stderr, about budgets that are too small or too large and what the trace does not say. */
+void replay_say(const struct replay_report *p);
+void replay_rows(const struct replay_report *p, const struct common *common);
+/* The column is one of these; file NULL: nothing happens. */
+extern const char *const replay_plot_columns[];
+void replay_draw(const struct replay_report *p, const char *file, int column);
 
 #endif
