@@ -102,6 +102,7 @@ void routed_use_lines(struct routed *r) {
 
 static const struct routed_format *sniff(struct routed *r, struct err *err) {
     static const char csv[] = "# route_trace";
+    static const char zip[] = "PK\3\4";
     const char *s;
     ssize_t n = zio_peek(r->z, sizeof csv - 1, &s, err);
     if (n < 0)
@@ -110,11 +111,14 @@ static const struct routed_format *sniff(struct routed *r, struct err *err) {
         return &routed_npy;
     if (n == sizeof csv - 1 && !memcmp(s, csv, sizeof csv - 1))
         return &routed_csv;
-    for (ssize_t i = 0; i < n; i++)
-        if (!isspace((unsigned char)s[i]))
-            return s[i] == '{' ? &routed_json : &routed_table;
-    err_set(err, "%s: expected routes (.npy, CSV, JSON Lines, a count table), found nothing",
-            r->name);
+    ssize_t at = 0;
+    while (at < n && isspace((unsigned char)s[at]))
+        at++;
+    if (at < n && !iscntrl((unsigned char)s[at]) &&
+        (n < 4 || memcmp(s, zip, sizeof zip - 1)))
+        return s[at] == '{' ? &routed_json : &routed_table;
+    err_set(err, "%s: expected routes (.npy, CSV, JSON Lines, a count table), found %s", r->name,
+            at == n ? "nothing" : s[at] == 'P' ? "a zip archive (.npz, .pt)" : "other bytes");
     return NULL;
 }
 
