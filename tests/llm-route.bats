@@ -44,7 +44,8 @@ npy() {
 # Three tokens, two layers, one expert of four: 1 3, 0 3, 1 2.
 forms() {
     {
-        printf '# route_trace v1\n# model=/m/tiny.gguf arch=x n_layer=2 n_expert=4 n_expert_used=1\n'
+        printf '# route_trace v1\n# model=/m/tiny.gguf arch=x n_layer=2 n_expert=4'
+        printf ' n_expert_used=1\n'
         printf 'turn,phase,step,layer,slot,expert\n0,0,0,0,0,1\n0,0,1,0,0,0\n'
         printf '0,0,0,1,0,3\n0,0,1,1,0,3\n0,1,2,0,0,1\n0,1,2,1,0,2\n'
     } >"$T/trace.csv"
@@ -176,7 +177,8 @@ options() {
 
 # page SECTION: the long options of one part of the manual page; "common" is before the verbs
 page() {
-    awk -v name="$1" '/^\.S[sh] / { inside = $0 == ".Ss " name || (name == "common" && $2 == "DESCRIPTION") }
+    awk -v name="$1" '/^\.S[sh] / { inside = $0 == ".Ss " name ||
+                                             (name == "common" && $2 == "DESCRIPTION") }
         inside && /^\.It.*Fl Fl/' man/llm-route.1 | grep -oE 'Fl Fl [a-z][a-z0-9-]*' |
         sed 's/Fl Fl /--/' | sort -u
 }

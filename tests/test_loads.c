@@ -1,4 +1,4 @@
-/* test_loads.c - lib/route/loads: counts of tokens against counting one by one, of tables as such */
+/* test_loads.c - lib/route/loads: tokens against counting one by one, tables as they are */
 #include "lib/route/loads.h"
 
 #include "tests/check.h"

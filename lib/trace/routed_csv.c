@@ -16,13 +16,6 @@
 
 #include "lib/trace/routed_impl.h"
 
-#define COLUMNS_MOST 32
-#define LAYERS_SAID_MOST ROUTED_LAYERS_MOST
-
-enum { TURN, PHASE, STEP, LAYER, SLOT, EXPERT, FIELDS };
-static const char *const field_names[FIELDS] = {"turn", "phase", "step", "layer", "slot",
-                                                "expert"};
-
 struct entry {                  /* a line of the pass */
     uint32_t row;
     uint32_t place;             /* layer * k + slot */
@@ -30,18 +23,15 @@ struct entry {                  /* a line of the pass */
 };
 
 struct routed_csv {
-    int column[COLUMNS_MOST];   /* the field that each is, FIELDS: none */
-    int columns;                /* up to the last that matters */
-    int32_t *place;             /* [model's layers] -> layers with experts, -1: none */
-    int all_layers;             /* of the model */
-    uint32_t next[FIELDS];      /* the line that was read and is not taken */
+    struct routed_csv_head head;
+    uint32_t next[ROUTED_CSV_FIELDS];   /* the line that was read and is not taken */
     int has_next;
 
     struct entry *entry;        /* [entries] of the pass, in the order of the file */
     size_t entries, cap;
     uint32_t *step;             /* [rows] ascending */
     size_t rows, rows_cap;
-    uint32_t pass[FIELDS];      /* turn and phase, and the step of a decoded token */
+    uint32_t pass[ROUTED_CSV_FIELDS];   /* turn, phase, and the step of a decoded token */
     uint32_t row;               /* of the line before: where to look first */
 
     size_t *start;              /* [rows + 1] into order */
@@ -58,162 +48,18 @@ static int line_error(const struct routed *r, const char *what, long long found,
                    (long long)r->lines.number, what, found);
 }
 
-/* ---- the comments and the header -------------------------------------------------------- */
-
-/* The number behind " NAME=" in a comment: -1 when it is not there or is no number. */
-static int64_t take_setting(const char *line, const char *name) {
-    size_t n = strlen(name);
-    for (const char *s = line; *s; s++) {
-        if (*s != ' ' || strncmp(s + 1, name, n) || s[1 + n] != '=')
-            continue;
-        uint64_t v;
-        s += n + 2;
-        unsigned digits = json_digits(s, &v);
-        return digits && strchr(" \r\n", s[digits]) && v <= INT64_MAX ? (int64_t)v : -1;
-    }
-    return -1;
-}
-
-/* "model=/path/Qwen3-30B.gguf arch=...": the file's name without its ending. */
-static void take_name(const char *line, char *out, size_t size) {
-    const char *from = strstr(line, " model=");
-    if (!from)
-        return;
-    from += 7;
-    const char *to = strstr(from, " arch=");
-    if (!to)
-        to = from + strcspn(from, "\r\n");
-    for (const char *s = from; s < to; s++)
-        if (*s == '/' || *s == '\\')
-            from = s + 1;
-    size_t len = (size_t)(to - from);
-    if (len > 5 && !strncmp(to - 5, ".gguf", 5))
-        len -= 5;
-    len = len < size ? len : size - 1;
-    memcpy(out, from, len);
-    out[len] = '\0';
-}
-
-struct said {                   /* by the comments */
-    int64_t layers, experts, k;
-    char name[128];
-    double *expert_bytes, *dense_bytes;         /* [LAYERS_SAID_MOST] */
-    int model, sizes;           /* a comment said them */
-};
-
-static int take_comment(const struct routed *r, const char *line, struct said *said,
-                        struct err *err) {
-    if (strstr(line, " n_layer=")) {
-        said->model = 1;
-        said->layers = take_setting(line, "n_layer");
-        said->experts = take_setting(line, "n_expert");
-        said->k = take_setting(line, "n_expert_used");
-        take_name(line, said->name, sizeof said->name);
-        return 0;
-    }
-    if (strncmp(line, "# layer=", 8))
-        return 0;
-    int64_t layer = take_setting(line, "layer");
-    int64_t expert = take_setting(line, "expert_bytes");
-    int64_t dense = take_setting(line, "dense_bytes");
-    if (layer < 0 || layer >= LAYERS_SAID_MOST || expert < 0 || dense < 0)
-        return err_set(err, "%s: line %lld: expected '# layer=N expert_bytes=N dense_bytes=N', "
-                       "layers below %d", r->name, (long long)r->lines.number, LAYERS_SAID_MOST);
-    said->sizes = 1;
-    said->expert_bytes[layer] = (double)expert;
-    said->dense_bytes[layer] = (double)dense;
-    return 0;
-}
-
-static int take_header(struct routed *r, const char *line, struct err *err) {
-    struct routed_csv *s = r->state;
-    unsigned seen = 0;
-    int n = 0;
-    for (const char *p = line; *p && *p != '\n'; n++) {
-        size_t len = strcspn(p, ",\r\n");
-        if (n == COLUMNS_MOST)
-            break;
-        s->column[n] = FIELDS;
-        for (int f = 0; f < FIELDS; f++) {
-            if (strlen(field_names[f]) != len || strncmp(p, field_names[f], len))
-                continue;
-            s->column[n] = f;
-            s->columns = n + 1;
-            seen += 1u << f;
-        }
-        p += len;
-        p += *p == '\r';
-        p += *p == ',';
-    }
-    if (seen == (1u << FIELDS) - 1)
-        return 0;
-    return err_set(err, "%s: line %lld: expected the header "
-                   "turn,phase,step,layer,slot,expert,..., found '%.*s'", r->name,
-                   (long long)r->lines.number, (int)strcspn(line, "\r\n") % 200, line);
-}
-
-/* Layers that have experts: those whose sizes say so, all where no sizes are said. */
-static int set_model(struct routed *r, const struct said *said, struct err *err) {
-    struct routed_csv *s = r->state;
-    int64_t n = 0;
-    if (said->layers < 1 || said->layers > ROUTED_LAYERS_MOST || said->experts < 1 ||
-        said->k < 1)
-        return err_set(err, "%s: expected a comment with n_layer=, n_expert= and n_expert_used= "
-                       "before the header, found %s", r->name,
-                       said->model ? "numbers that no model has" : "none");
-    s->all_layers = (int)said->layers;
-    s->place = mem_array((size_t)s->all_layers, sizeof *s->place);
-    for (int i = 0; i < s->all_layers; i++) {
-        int has = !said->sizes || said->expert_bytes[i] > 0;
-        s->place[i] = has ? (int32_t)n : -1;
-        n += has;
-    }
-    if (routed_model_init(r, n, said->experts, said->k, err))
-        return -1;
-    memcpy(r->model.name, said->name, sizeof said->name);
-    for (int i = 0; i < s->all_layers; i++) {
-        if (s->place[i] < 0)
-            continue;
-        r->model.layer_index[s->place[i]] = i;
-        r->model.expert_bytes[s->place[i]] = said->expert_bytes[i];
-        r->model.dense_bytes[s->place[i]] = said->dense_bytes[i];
-    }
-    return 0;
-}
-
-static int take_head(struct routed *r, struct said *said, struct err *err) {
-    char *line;
-    int rc;
-    while ((rc = reqs_lines_next(&r->lines, &line, err)) == 1) {
-        char *end = rawmemchr(line, '\n');
-        if (*line != '#')
-            return take_header(r, line, err) || set_model(r, said, err) ? -1 : 0;
-        *end = '\0';
-        rc = take_comment(r, line, said, err);
-        if (rc)
-            return -1;
-    }
-    return rc ? -1 : err_set(err, "%s: expected a header below the comments, found the end",
-                             r->name);
-}
-
 static int csv_open(struct routed *r, struct err *err) {
-    struct said said = {.layers = 0};
-    r->state = mem_alloc(sizeof(struct routed_csv));
+    struct routed_csv *s = mem_alloc(sizeof *s);
+    r->state = s;
     routed_use_lines(r);
-    said.expert_bytes = mem_array(LAYERS_SAID_MOST, sizeof *said.expert_bytes);
-    said.dense_bytes = mem_array(LAYERS_SAID_MOST, sizeof *said.dense_bytes);
-    int rc = take_head(r, &said, err);
-    free(said.expert_bytes);
-    free(said.dense_bytes);
-    return rc;
+    return routed_csv_head(r, &s->head, err);
 }
 
 static void csv_close(struct routed *r) {
     struct routed_csv *s = r->state;
     if (!s)
         return;
-    free(s->place);
+    free(s->head.place);
     free(s->entry);
     free(s->step);
     free(s->start);
@@ -245,17 +91,17 @@ static int check_line(const struct routed *r, struct err *err) {
     const struct routed_csv *s = r->state;
     const uint32_t *v = s->next;
     const struct routed_model *m = &r->model;
-    if (v[PHASE] > TRACE_DECODE)
-        return line_error(r, "phase 0 or 1", v[PHASE], err);
-    if (v[LAYER] >= (uint32_t)s->all_layers || s->place[v[LAYER]] < 0)
+    if (v[ROUTED_CSV_PHASE] > TRACE_DECODE)
+        return line_error(r, "phase 0 or 1", v[ROUTED_CSV_PHASE], err);
+    if (v[ROUTED_LAYER] >= (uint32_t)s->head.layers || s->head.place[v[ROUTED_LAYER]] < 0)
         return err_set(err, "%s: line %lld: expected a layer with experts below %d, found %u",
-                       r->name, (long long)r->lines.number, s->all_layers, v[LAYER]);
-    if (v[SLOT] >= (uint32_t)m->k)
+                       r->name, (long long)r->lines.number, s->head.layers, v[ROUTED_LAYER]);
+    if (v[ROUTED_SLOT] >= (uint32_t)m->k)
         return err_set(err, "%s: line %lld: expected a slot below %d, found %u", r->name,
-                       (long long)r->lines.number, m->k, v[SLOT]);
-    if (v[EXPERT] >= (uint32_t)m->experts)
+                       (long long)r->lines.number, m->k, v[ROUTED_SLOT]);
+    if (v[ROUTED_EXPERT] >= (uint32_t)m->experts)
         return err_set(err, "%s: line %lld: expected an expert below %d, found %u", r->name,
-                       (long long)r->lines.number, m->experts, v[EXPERT]);
+                       (long long)r->lines.number, m->experts, v[ROUTED_EXPERT]);
     return 0;
 }
 
@@ -270,14 +116,14 @@ static int next_line(struct routed *r, struct err *err) {
     if (rc < 1)
         return rc;
     const char *p = line;
-    for (int i = 0; i < s->columns; i++) {
+    for (int i = 0; i < s->head.columns; i++) {
         if (i > 0 && *p++ != ',')
             return line_error(r, "columns as in the header", i, err);
-        if (s->column[i] == FIELDS)
+        if (s->head.column[i] == ROUTED_CSV_FIELDS)
             p += strcspn(p, ",\n");
-        else if (take_u32(&p, &s->next[s->column[i]]))
+        else if (take_u32(&p, &s->next[s->head.column[i]]))
             return err_set(err, "%s: line %lld: expected a whole number as %s, found '%.*s'",
-                           r->name, (long long)r->lines.number, field_names[s->column[i]],
+                           r->name, (long long)r->lines.number, routed_csv_names[s->head.column[i]],
                            (int)strcspn(p, ",\r\n") % 40, p);
     }
     if (*p != ',' && *p != '\n' && *p != '\r')
@@ -288,14 +134,17 @@ static int next_line(struct routed *r, struct err *err) {
 /* ---- a pass ----------------------------------------------------------------------------- */
 
 static int same_pass(const struct routed_csv *s) {
-    return s->next[TURN] == s->pass[TURN] && s->next[PHASE] == s->pass[PHASE] &&
-           (s->next[PHASE] == TRACE_PREFILL || s->next[STEP] == s->pass[STEP]);
+    const uint32_t *next = s->next;
+    return next[ROUTED_TURN] == s->pass[ROUTED_TURN] &&
+           next[ROUTED_CSV_PHASE] == s->pass[ROUTED_CSV_PHASE] &&
+           (next[ROUTED_CSV_PHASE] == TRACE_PREFILL ||
+            next[ROUTED_CSV_STEP] == s->pass[ROUTED_CSV_STEP]);
 }
 
 /* The row of s->next's step: of the line before or the next one nearly always; a step beyond the
  * last makes a row. -1: it lies between two. */
 static int find_row(struct routed_csv *s) {
-    uint32_t step = s->next[STEP];
+    uint32_t step = s->next[ROUTED_CSV_STEP];
     if (!s->rows || step > s->step[s->rows - 1]) {
         if (s->rows == s->rows_cap) {
             s->rows_cap = s->rows_cap ? s->rows_cap * 2 : 64;
@@ -328,14 +177,15 @@ static int add_entry(struct routed *r, struct err *err) {
     struct routed_csv *s = r->state;
     if (find_row(s))
         return line_error(r, "steps of a prefill in ascending order in its first layer, or a step "
-                          "of that layer", s->next[STEP], err);
+                          "of that layer", s->next[ROUTED_CSV_STEP], err);
     if (s->entries == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 1024;
         s->entry = mem_grow(s->entry, s->cap, sizeof *s->entry);
     }
+    int32_t layer = s->head.place[s->next[ROUTED_LAYER]];
     s->entry[s->entries++] = (struct entry){
-        .row = s->row, .expert = (int16_t)s->next[EXPERT],
-        .place = (uint32_t)(s->place[s->next[LAYER]] * r->model.k) + s->next[SLOT]};
+        .row = s->row, .expert = (int16_t)s->next[ROUTED_EXPERT],
+        .place = (uint32_t)(layer * r->model.k) + s->next[ROUTED_SLOT]};
     return 0;
 }
 
@@ -377,9 +227,9 @@ static int gather(struct routed *r, struct err *err) {
     s->phase = mem_grow(s->phase, s->rows, 1);
     s->accepted = mem_grow(s->accepted, s->rows, 1);
     for (size_t i = 0; i < s->rows; i++) {
-        s->request[i] = s->pass[TURN];
+        s->request[i] = s->pass[ROUTED_TURN];
         s->position[i] = s->step[i];
-        s->phase[i] = (uint8_t)s->pass[PHASE];
+        s->phase[i] = (uint8_t)s->pass[ROUTED_CSV_PHASE];
         s->accepted[i] = 1;
     }
     return 1;
@@ -392,7 +242,7 @@ static int fill_row(const struct routed *r, size_t row, int16_t *expert, struct 
         uint32_t k = (uint32_t)r->model.k;
         if (expert[e->place] >= 0)
             return err_set(err, "%s: turn %u: step %u: layer %d: expected slot %u once, found it "
-                           "twice", r->name, s->pass[TURN], s->step[row],
+                           "twice", r->name, s->pass[ROUTED_TURN], s->step[row],
                            r->model.layer_index[e->place / k], e->place % k);
         expert[e->place] = e->expert;
     }

@@ -2,7 +2,8 @@
  *
  *   routed.c          open, sniff, the model, rows that hold
  *   routed_npy.c      route streams of llm-run
- *   routed_csv.c      BigMoeOnEdge's route_trace
+ *   routed_csv.c      BigMoeOnEdge's route_trace: lines, passes
+ *   routed_csv_head.c what stands above the lines
  *   routed_array.c    integer arrays [tokens][layers][k]
  *   routed_json.c     JSON Lines: records, the requests in them
  *   routed_value.c    JSON Lines: one array of ids, however it is written
@@ -114,6 +115,24 @@ void routed_model_shape(struct routed *r);
 /* -1 when one of n ids is no expert, *bad its index; the number of experts grows when nobody says
  * what it is. */
 int routed_take_ids(struct routed *r, const int16_t *id, size_t n, size_t *bad);
+
+/* ---- route_trace v1 (routed_csv_head.c) ------------------------------------------------- */
+
+enum { ROUTED_TURN, ROUTED_CSV_PHASE, ROUTED_CSV_STEP, ROUTED_LAYER, ROUTED_SLOT, ROUTED_EXPERT,
+       ROUTED_CSV_FIELDS };
+
+#define ROUTED_CSV_COLUMNS 32
+
+struct routed_csv_head {
+    int column[ROUTED_CSV_COLUMNS];     /* the field that each is, ROUTED_CSV_FIELDS: none */
+    int columns;                /* up to the last that matters */
+    int32_t *place;             /* [layers] of the model -> layers with experts, -1: none */
+    int layers;
+};
+
+/* Reads comments and header, and makes the model. out->place is the caller's to free. */
+int routed_csv_head(struct routed *r, struct routed_csv_head *out, struct err *err);
+extern const char *const routed_csv_names[ROUTED_CSV_FIELDS];
 
 /* ---- arrays [tokens][layers][k] (routed_array.c) ---------------------------------------- */
 

@@ -65,6 +65,18 @@ static void bytes_at(const char *record, const struct npy_field *f, double *out)
     }
 }
 
+static void take_name(struct routed *r, const char *record) {
+    const struct routed_npy *s = r->state;
+    for (int i = 0; i < s->in.fields; i++) {
+        const struct npy_field *f = &s->field[i];
+        if (strcmp(f->name, "model") || f->kind != 'S' || f->dims)
+            continue;
+        size_t len = strnlen(record + f->offset, (size_t)f->bytes);
+        size_t most = sizeof r->model.name - 1;
+        memcpy(r->model.name, record + f->offset, len < most ? len : most);
+    }
+}
+
 static int take_model(struct routed *r, const char *record, struct err *err) {
     const struct routed_npy *s = r->state;
     const struct npy_field *layers = find_field(s, "layers", 'u', 4, 0);
@@ -92,14 +104,7 @@ static int take_model(struct routed *r, const char *record, struct err *err) {
     }
     bytes_at(record, expert_bytes, r->model.expert_bytes);
     bytes_at(record, dense_bytes, r->model.dense_bytes);
-    for (int i = 0; i < s->in.fields; i++) {
-        const struct npy_field *f = &s->field[i];
-        if (!strcmp(f->name, "model") && f->kind == 'S' && !f->dims) {
-            size_t len = strnlen(record + f->offset, (size_t)f->bytes);
-            size_t most = sizeof r->model.name - 1;
-            memcpy(r->model.name, record + f->offset, len < most ? len : most);
-        }
-    }
+    take_name(r, record);
     return 0;
 }
 
