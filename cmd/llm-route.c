@@ -9,6 +9,7 @@ static const struct verb verbs[] = {
     {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
     {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
     {"diff", route_diff, "how differently two traces or parts are routed, and is it chance"},
+    {"requests", route_requests, "a model for each request: routers, cascades, what they save"},
     {0},
 };
 
