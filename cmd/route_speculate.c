@@ -25,26 +25,28 @@ enum {
 
 static const char *const usage[] = {
     "usage: llm-route speculate [OPTION]... [ROUTES]\n"
-    "Whether speculative decoding pays on this mixture of experts, by draft length and acceptance:\n"
-    "a pass that verifies drafts reads the experts of all its tokens, counted in the routes.\n\n"
+    "Whether speculative decoding pays on this mixture of experts, by draft length and\n"
+    "acceptance: a pass that verifies drafts reads the experts of all its tokens, which are\n"
+    "counted in the routes.\n\n"
     "Drafts\n"
     "      --accept LIST      chance that a drafted token is taken, if those before it were: 0.6,\n"
     "                         80% (default 0.5,0.6,0.7,0.8,0.9)\n"
     "      --draft LIST       drafted tokens a pass (default 1,2,3,4,5,6,7,8)\n"
-    "      --draft-cost SHARE of a decoding pass that a drafted token costs; 0: n-grams are looked\n"
-    "                         up (default 0.05)\n"
+    "      --draft-cost SHARE of a decoding pass that a drafted token costs; 0: n-grams are\n"
+    "                         looked up (default 0.05)\n"
     "      --batch N          requests that decode together (default 1)\n"
-    "      --windows KIND     tokens counted together: beside (windows side by side), sliding (from\n"
-    "                         every token), passes (each pass as it was, with drafts that were\n"
-    "                         taken back; default where the routes have such, else beside)\n",
+    "      --windows KIND     tokens counted together: beside (windows side by side), sliding\n"
+    "                         (from every token), passes (each pass as it was, with drafts that\n"
+    "                         were taken back; default where the routes have such, else beside)\n",
     ROUTE_INPUT_USAGE,
     "Time (default: in proportion to the bytes that a pass reads)\n"
-    "      --device DEVICE    profile, llm-device(5): h100-sxm, rtx-4090, cpu, ..., or a file; adds\n"
-    "                         milliseconds, and with --shape the limit of arithmetic\n"
+    "      --device DEVICE    profile, llm-device(5): h100-sxm, rtx-4090, cpu, ..., or a file;\n"
+    "                         adds milliseconds, and with --shape the limit of arithmetic\n"
     "      --compute TYPE     arithmetic of the device (default bf16)\n"
-    "      --experts-in NAME  memory of the device that experts are read from: host, disk (default\n"
-    "                         its first)\n"
-    "      --context TOKENS   behind each request, whose KV a pass reads; needs --shape (default 0)\n"
+    "      --experts-in NAME  memory of the device that experts are read from: host, disk\n"
+    "                         (default its first)\n"
+    "      --context TOKENS   behind each request, whose KV a pass reads; needs --shape\n"
+    "                         (default 0)\n"
     "      --kv-bits BITS     of an element of the KV (default 16)\n"
     "Report\n"
     "      --level P          of the intervals (default 95%)\n"
@@ -292,8 +294,8 @@ static struct spread *find_spread(const struct speculate_options *o, const char 
         windows = has_rejected(set) && o->batch == 1 ? SPREAD_PASSES : SPREAD_BESIDE;
     struct spread *s = spread_new(set, SPREAD_BEST, (enum spread_windows)windows);
     if (o->batch > spread_requests(s) && !o->common.quiet)
-        warn("%s: %lld request%s, fewer than the batch: tokens are drawn from all as if from others",
-             name, (long long)spread_requests(s), spread_requests(s) == 1 ? "" : "s");
+        warn("%s: %lld request%s, fewer than the batch: tokens are drawn from all of them", name,
+             (long long)spread_requests(s), spread_requests(s) == 1 ? "" : "s");
     return s;
 }
 

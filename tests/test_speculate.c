@@ -84,9 +84,10 @@ static void times(void) {
     CHECK_NEAR(speculate_speedup(&c, 1, 7, 4, 4), 8 * 5e-3 / 16e-3, 1e-9);
 }
 
-/* Saxena et al. find that a pass over a few drafted tokens reads 2 to 3 times as much on the mixtures
- * of today. Even experts that are drawn by themselves give that for OLMoE-1B-7B: 8 of 64 experts of
- * 3 x 2048 x 1024 weights a layer beside 4 x 2048 x 2048 of attention, and a head of 50304. */
+/* Saxena et al. find that a pass over a few drafted tokens reads 2 to 3 times as much on the
+ * mixtures of today. Experts that are drawn by themselves give that for OLMoE-1B-7B: 8 of 64
+ * experts of 3 x 2048 x 1024 weights a layer beside 4 x 2048 x 2048 of attention, and a head of
+ * 50304. */
 static void as_others_measured(void) {
     struct speculate_costs c = bytes;
     c.dense_bytes = 4.0 * 2048 * 2048 * 16 + 50304.0 * 2048;

@@ -1,8 +1,8 @@
 /* spread.c - unique experts of consecutive tokens
  *
  * A trace becomes sequences; each pass over them goes token by token, all layers of a token
- * together, as they lie in memory. All lengths at once are in spread_curve.c, batches and formulas in
- * spread_batch.c.
+ * together, as they lie in memory. All lengths at once are in spread_curve.c, batches and formulas
+ * in spread_batch.c.
  */
 #include "lib/route/spread_impl.h"
 

@@ -94,9 +94,9 @@ double spread_by_load(const struct spread *s, double b, double *mean_layer);
  * layers. */
 void spread_batches(const struct spread *s, const int64_t *batch, int n, double *mean);
 /* The same of windows of b consecutive tokens of each (sliding ones), as when every request of a
- * batch verifies a draft; weight as in spread_mean. Where fewer requests have such a window, windows
- * are drawn from all of the trace as if from different requests, which undercounts. NAN: there is
- * no such window. */
+ * batch verifies a draft; weight as in spread_mean. Where fewer requests have such a window,
+ * windows are drawn from all of the trace as if from different requests, which undercounts. NAN:
+ * there is no such window. */
 double spread_batch(const struct spread *s, int64_t b, int64_t batch, const double *weight);
 
 #endif

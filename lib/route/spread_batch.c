@@ -18,8 +18,9 @@ double spread_formula(int experts, double k, double b) {
     return experts * at_least_once(k / experts, b);
 }
 
-/* Of the windows of b tokens in a sequence, those in which a use is the first of its expert: it comes
- * `gap` tokens after the one before, or the start, and `left` tokens are from it to the end. */
+/* Of the windows of b tokens in a sequence, those in which a use is the first of its expert: it
+ * comes `gap` tokens after the one before, or the start, and `left` tokens from it end the
+ * sequence. */
 static double firsts(int64_t b, int64_t gap, int64_t left) {
     int64_t n = (gap < b ? gap : b) - (b > left ? b - left : 0);
     return n > 0 ? (double)n : 0;
