@@ -11,11 +11,11 @@
  * strong, never is more spent in a period than its budget, and a strong answer is bought only while
  * what is left pays weak ones for the rest of the period.
  *
- * Within the limits the strong model gets the requests with the highest scores. What is high is said
- * by the last PACE_WINDOW requests (those of a calibration at first): the threshold is the lowest at
- * which they would have spent, a request, what is left for each request that is still to come. It
- * moves with every request, so that a budget is used up evenly when scores, prices or lengths
- * change. Requests with the same score are told apart by lot.
+ * Within the limits the strong model gets the requests with the highest scores. What is high is
+ * said by the last PACE_WINDOW requests (those of a calibration at first): the threshold is the
+ * lowest at which they would have spent, a request, what is left for each request that is still to
+ * come. It moves with every request, so that a budget is used up evenly when scores, prices or
+ * lengths change. Requests with the same score are told apart by lot.
  */
 #ifndef PACE_H
 #define PACE_H
@@ -49,7 +49,7 @@ enum pace_why {                 /* what kept the last request from the strong mo
     PACE_SCORE,                 /* its score is below the threshold of the options */
     PACE_RANK,                  /* others score higher, and the limits are for them */
     PACE_SHARE,                 /* one more would be more than the share */
-    PACE_BUDGET                 /* it would be more than the budget, less the weak answers to come */
+    PACE_BUDGET                 /* it would be more than the budget less the weak answers to come */
 };
 
 struct pace_totals {
