@@ -7,7 +7,8 @@
  *   route_place.c          place: experts onto ranks, with replicas
  *   route_replay.c         replay: caches of experts, every policy and budget
  *   route_speculate.c      speculate: whether drafts pay on this mixture of experts
- *   route_requests.c       requests: a model for each request; route_requests_pick.c
+ *   route_requests.c       requests: a model for each request
+ *   route_pick.c           requests pick: the same for a stream, within a budget
  *
  * A verb is a function that takes its own argc and argv (argv[0] is "llm-route VERB") and returns
  * the exit status. Everything here may end the program with die().

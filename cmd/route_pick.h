@@ -1,0 +1,56 @@
+/* route_pick.h - the files of llm-route requests pick
+ *
+ *   route_pick.c           options, the stream, what is said at the end
+ *   route_pick_router.c    scores of requests, and what a calibration says of them
+ */
+#ifndef ROUTE_PICK_H
+#define ROUTE_PICK_H
+
+#include "cmd/prices.h"
+#include "cmd/route.h"
+#include "lib/route/ask.h"
+#include "lib/route/pace.h"
+
+enum { PICK_WEAK, PICK_STRONG, PICK_MODELS = ASK_MODELS };
+
+/* ---- scores ------------------------------------------------------------------------------- */
+
+enum pick_by { PICK_LENGTH, PICK_RANDOM, PICK_KNN, PICK_COLUMN };
+
+struct pick_options {
+    struct common common;
+    enum pick_by by;
+    int lowest;                 /* the lowest go to the strong model first */
+    const char *column, *calibrate, *embeddings;
+    int neighbours;
+    uint64_t seed;
+    const char *model[PICK_MODELS];     /* NULL: not said */
+    struct prices price[PICK_MODELS];
+    double output_tokens;       /* NAN: not said */
+    double chars_per_token;
+    double share, usd, quality, threshold;      /* NAN: no such limit */
+    int64_t period_requests, period_ns;
+    int over, bad;
+};
+
+struct pick_router;
+
+/* Reads the calibration, where there is one; ends the program when that is not enough for what the
+ * options ask. */
+struct pick_router *pick_router_new(const struct pick_options *o);
+void pick_router_free(struct pick_router *r);
+const struct ask_names *pick_router_names(const struct pick_router *r);
+/* -1: the line does not have what requests go by. */
+int pick_router_score(struct pick_router *r, const struct ask *l, double *score,
+                      struct err *err);
+/* What each model's answer is expected to cost; cached[m]: input tokens that m has in its cache.
+ * -1: the line does not say how long it is. Without prices both are 0. */
+int pick_router_cost(const struct pick_router *r, const struct ask *l,
+                     const double cached[PICK_MODELS], double usd[PICK_MODELS], struct err *err);
+int pick_router_priced(const struct pick_router *r);
+/* The score from which the strong model is to be asked; -INFINITY: any. */
+double pick_router_threshold(const struct pick_router *r);
+/* Shows past requests to p. */
+void pick_router_teach(const struct pick_router *r, struct pace *p);
+
+#endif
