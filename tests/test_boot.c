@@ -124,6 +124,35 @@ static void seeds(void) {
     CHECK(first.low == again.low && first.high == again.high);
 }
 
+/* Square of the length of the mean of 30 vectors: noise makes it longer, that of a resample by as
+ * much again. Mirrored intervals hold the true length. */
+static void holds_what_is_biased(void) {
+    enum { N = 30, D = 10, R = 300 };
+    int trials = NOISE_TRIALS(400);
+    int hits = 0;
+    struct rng r = {3};
+    struct boot opt = {.resamples = R, .level = 0.95};
+    for (int t = 0; t < trials; t++) {
+        double x[N][D];
+        double theta[R + 1];
+        for (int i = 0; i < N * D; i++)
+            x[i / D][i % D] = 0.4 + noise_gauss(&r);
+        for (int k = 0; k <= R; k++) {              /* the last one is the sample itself */
+            double sum[D] = {0};
+            theta[k] = 0;
+            for (int i = 0; i < N; i++) {
+                const double *one = x[k < R ? rng_below(&r, N) : (uint32_t)i];
+                for (int d = 0; d < D; d++)
+                    sum[d] += one[d] / N;
+            }
+            for (int d = 0; d < D; d++)
+                theta[k] += sum[d] * sum[d];
+        }
+        hits += noise_holds(boot_mirrored(theta, theta[R], N, &opt), D * 0.4 * 0.4);
+    }
+    noise_check("biased", hits, trials, 0.9, 0.98);
+}
+
 static void no_answer(void) {
     double x[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
     double zero[10] = {0};
@@ -285,5 +314,6 @@ int main(void) {
     RUN(holds_a_ratio_of_groups);
     RUN(holds_a_median_ratio);
     RUN(holds_a_geomean);
+    RUN(holds_what_is_biased);
     return check_done();
 }

@@ -96,6 +96,21 @@ struct interval boot_from(double *theta, double estimate, const double *without,
                      expanded(groups, b.level));
 }
 
+struct interval boot_mirrored(double *theta, double estimate, size_t groups,
+                              const struct boot *opt) {
+    struct boot b = filled(opt);
+    size_t r = (size_t)b.resamples;
+    if (!enough(groups, &b) || !isfinite(estimate))
+        return none;
+    for (size_t i = 0; i < r; i++)
+        if (!isfinite(theta[i]))
+            return none;
+    order_sort(theta, r);
+    double tail = dist_normal(-expanded(groups, b.level));
+    return (struct interval){2 * estimate - order_quantile(theta, r, 1 - tail),
+                             2 * estimate - order_quantile(theta, r, tail)};
+}
+
 /* ---- any statistic ------------------------------------------------------------------------ */
 
 /* The samples of group g are member[start[g]..start[g + 1]). */

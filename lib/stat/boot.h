@@ -51,5 +51,11 @@ struct interval boot_geomean(const double *x, size_t n, const struct boot *opt);
  * of the resamples (sorted in place), and without[groups] with each group left out. */
 struct interval boot_from(double *theta, double estimate, const double *without, size_t groups,
                           const struct boot *opt);
+/* For statistics that resamples move away from the estimate as sampling moved that from the truth,
+ * such as a variance between groups' shares: percentiles, mirrored at the estimate (the basic
+ * interval of Davison and Hinkley, "Bootstrap methods and their application", 1997, 5.2), where BCa
+ * would leave all of theta on one side. Widened as above. theta is sorted in place. */
+struct interval boot_mirrored(double *theta, double estimate, size_t groups,
+                              const struct boot *opt);
 
 #endif
