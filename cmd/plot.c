@@ -1,26 +1,17 @@
 /* plot.c - pictures of curves for --plot, drawn by gnuplot; see plot.h
  *
- * The whole script, data included, is made in memory and handed to gnuplot as its standard input;
- * its standard output is the unfinished file. No shell is involved, and no text of ours can become
- * a command: texts stand in single quotes, in which gnuplot expands nothing.
- *
  * Ranges, ticks and the places of names are worked out here, for two reasons: gnuplot's own
  * choice differs between its versions, and names beside their curves must not overlap.
  */
 #include "cmd/plot.h"
 
-#include <errno.h>
 #include <math.h>
-#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "cmd/common.h"
-#include "lib/base/outfile.h"
+#include "cmd/plot_script.h"
 
 /* All lengths in pixels of an SVG; a PNG has twice as many. */
 #define WIDTH 760
@@ -31,7 +22,6 @@
 #define LINE 17                 /* of text, from one to the next */
 #define LETTER 7.2              /* mean width of a letter */
 #define MARKED 24               /* series with no more points show them */
-#define GREY "#666666"
 
 /* Okabe and Ito, Color Universal Design (2008), without yellow, which white swallows, and black,
  * which is the text's. */
@@ -57,8 +47,6 @@ struct picture {
     int lead;                   /* of a curve, from the frame to its name */
     struct buf script;
 };
-
-extern char **environ;
 
 /* ---- ranges and ticks ------------------------------------------------------------------- */
 
@@ -164,54 +152,18 @@ static const char *curve_dash(int k) {
 
 /* ---- the script ------------------------------------------------------------------------- */
 
-/* In single quotes, where a quote is doubled and nothing is expanded; control characters could
- * only break the line. */
-static void add_text(struct buf *b, const char *s) {
-    buf_addc(b, '\'');
-    for (; *s; s++) {
-        if (*s == '\'')
-            buf_addc(b, '\'');
-        buf_addc(b, (unsigned char)*s < ' ' || *s == 127 ? ' ' : *s);
-    }
-    buf_addc(b, '\'');
-}
-
-/* Letters, not bytes: the continuation bytes of UTF-8 do not count. */
-static size_t text_letters(const char *s) {
-    size_t n = 0;
-    for (; s && *s; s++)
-        n += (*s & 0xC0) != 0x80;
-    return n;
-}
-
 static size_t longest_name(const struct picture *p) {
     size_t most = 0;
     for (int k = 0; k < p->n; k++) {
-        size_t n = text_letters(p->series[k].name);
+        size_t n = script_letters(p->series[k].name);
         most = n > most ? n : most;
     }
     return most;
 }
 
-/* A font of 9.5 points at 96 dots an inch is one of 13 pixels. */
-static void add_terminal(struct picture *p) {
-    if (p->png)
-        buf_printf(&p->script, "set terminal pngcairo noenhanced size %d,%d font 'sans-serif,9.5' "
-                   "fontscale 2 linewidth 2 pointscale 2 background rgb 'white'\n",
-                   2 * p->width, 2 * p->height);
-    else
-        buf_printf(&p->script, "set terminal svg noenhanced size %d,%d fixed "
-                   "font 'sans-serif,13' background rgb 'white'\n", p->width, p->height);
-}
-
 static void add_label(struct picture *p, const char *text, double x, double y,
                       const char *rest) {
-    if (!text || !*text)
-        return;
-    buf_adds(&p->script, "set label ");
-    add_text(&p->script, text);
-    buf_printf(&p->script, " at screen %.6g, screen %.6g %s\n", x / p->width,
-               1 - y / p->height, rest);
+    script_label(&p->script, text, x / p->width, y / p->height, rest);
 }
 
 static void add_word_ticks(struct picture *p) {
@@ -220,7 +172,7 @@ static void add_word_ticks(struct picture *p) {
         n = p->series[k].n > n ? p->series[k].n : n;
     for (size_t i = 0; i < n; i++) {
         buf_adds(&p->script, i ? ", " : "");
-        add_text(&p->script, p->labels->x_names[i]);
+        script_text(&p->script, p->labels->x_names[i]);
         buf_printf(&p->script, " %zu", i);
     }
 }
@@ -420,8 +372,7 @@ static void write_script(struct picture *p) {
     p->right = (int)names;
     p->x.log = p->labels->log_x && p->labels->style != PLOT_BARS;
     find_ranges(p);
-    add_terminal(p);
-    buf_adds(&p->script, "set encoding utf8\n");
+    script_begin(&p->script, p->png, p->width, p->height);
     add_frame(p);
     add_names(p);
     for (int k = 0; k < p->n; k++)
@@ -431,93 +382,12 @@ static void write_script(struct picture *p) {
     buf_adds(&p->script, p->n ? "\n" : "plot NaN\n");
 }
 
-/* ---- gnuplot ---------------------------------------------------------------------------- */
-
-static int memory_file(const char *data, size_t len) {
-    int fd = memfd_create("gnuplot", MFD_CLOEXEC);
-    if (fd < 0)
-        die("gnuplot: %s", strerror(errno));
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(fd, data + done, len - done);
-        if (n < 0)
-            die("gnuplot: %s", strerror(errno));
-        done += (size_t)n;
-    }
-    lseek(fd, 0, SEEK_SET);
-    return fd;
-}
-
-/* The last line that says something; gnuplot's complaints end with the reason. */
-static void last_words(int fd, char *out, size_t size) {
-    char text[4096];
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = 0;
-    snprintf(out, size, "it failed");
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        if (line[strspn(line, " \t^")])
-            snprintf(out, size, "%s", line + strspn(line, " \t"));
-}
-
-/* Runs gnuplot on a script, its output going to out (-1: nowhere); dies unless it succeeds. */
-static void run_gnuplot(const struct buf *script, int out) {
-    static char name[] = "gnuplot";
-    static char defaults[] = "-d";      /* no start-up files of the user or the system */
-    char *argv[] = {name, defaults, NULL};
-    int in = memory_file(script->data, script->len);
-    int words = memory_file(NULL, 0);
-    int status = 0;
-    pid_t pid;
-    posix_spawn_file_actions_t act;
-    posix_spawn_file_actions_init(&act);
-    posix_spawn_file_actions_adddup2(&act, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&act, out < 0 ? words : out, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&act, words, STDERR_FILENO);
-    int failed = posix_spawnp(&pid, name, &act, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&act);
-    if (failed == ENOENT)
-        die("--plot needs gnuplot, which is not installed (Debian's package: gnuplot-nox)");
-    if (failed)
-        die("gnuplot: %s", strerror(failed));
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (status) {
-        char reason[256];
-        last_words(words, reason, sizeof reason);
-        die("gnuplot: %s", reason);
-    }
-    close(in);
-    close(words);
-}
-
-static int ends_in(const char *s, const char *tail) {
-    size_t n = strlen(s);
-    return n > strlen(tail) && !strcasecmp(s + n - strlen(tail), tail);
-}
-
-const char *plot_check(const char *file) {
-    if (!ends_in(file, ".svg") && !ends_in(file, ".png"))
-        usage_die("--plot: '%s': expected a name that ends in .svg or .png", file);
-    const char *slash = strrchr(file, '/');
-    char *folder = slash ? mem_strndup(file, (size_t)(slash - file) + 1) : mem_strdup(".");
-    if (access(folder, W_OK | X_OK))
-        die("%s: %s", file, strerror(errno));
-    free(folder);
-    run_gnuplot(&(struct buf){0}, -1);
-    return file;
-}
-
 void plot_lines(const char *file, const struct plot_labels *l, const struct plot_series *s,
                 int n) {
-    struct err err;
     if (!file)
         return;
-    struct picture p = {.labels = l, .series = s, .n = n, .png = ends_in(file, ".png")};
+    struct picture p = {.labels = l, .series = s, .n = n, .png = script_png(file)};
     write_script(&p);
-    struct outfile *out = outfile_open(file, &err);
-    if (!out)
-        die_err(&err);
-    run_gnuplot(&p.script, fileno(outfile_stream(out)));
-    if (outfile_close(out, &err))
-        die_err(&err);
+    script_draw(file, &p.script);
     buf_free(&p.script);
 }

@@ -1,4 +1,4 @@
-/* plot.h - pictures of curves for --plot, drawn by gnuplot
+/* plot.h - pictures of curves and tables for --plot, drawn by gnuplot
  *
  *     case OPT_PLOT: o.plot = plot_check(optarg); break;       // before the long work
  *     ...
@@ -34,6 +34,7 @@ struct plot_labels {
     enum plot_style style;
     const char *const *x_names; /* bars: [n of the longest series] words in place of numbers, x
                                  * being 0, 1, 2, ...; NULL: numbers */
+    const char *const *y_names; /* tables: [rows] what rows are called */
 };
 
 struct plot_series {
@@ -48,5 +49,11 @@ const char *plot_check(const char *file);
 /* Draws n series. NULL as file: nothing happens. */
 void plot_lines(const char *file, const struct plot_labels *l, const struct plot_series *s,
                 int n);
+
+/* Draws a table of ratios [rows][cols], a colour a cell: 1 is white, more red, less blue, 0 grey,
+ * by powers of two from 1/8 to 8. The first row is the uppermost; columns are numbered from 0. Of
+ * the labels title, x, y and y_names. NULL as file: nothing happens. */
+void plot_heat(const char *file, const struct plot_labels *l, const double *value, int rows,
+               int cols);
 
 #endif
