@@ -6,6 +6,7 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
+    {"stats", route_stats, "how evenly experts are used, how soon again, which go together"},
     {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
     {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
     {"diff", route_diff, "how differently two traces or parts are routed, and is it chance"},
