@@ -185,7 +185,7 @@ static const char *parse(struct pick_options *o, int argc, char **argv) {
         if (!common_option(c, optarg, &o->common, usage))
             take_option(o, c, optarg);
     check(o);
-    const char *path = route_operands(argc, argv, usage, 1, &n)[0];
+    const char *path = common_inputs(argc, argv, usage, 1, &n)[0];
     if (o->calibrate && !strcmp(o->calibrate, "-") && !strcmp(path, "-"))
         usage_die("stdin can be read only once");
     return path;

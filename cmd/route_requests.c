@@ -237,7 +237,7 @@ static void parse(struct requests_options *o, int argc, char **argv) {
     while ((c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1)
         if (!common_option(c, optarg, &o->common, usage) && !fields_option(c, optarg, &o->common))
             take_option(o, c, optarg);
-    o->path = route_operands(argc, argv, usage, 1, &n)[0];
+    o->path = common_inputs(argc, argv, usage, 1, &n)[0];
     o->read.column = o->column;
     check(o);
 }
