@@ -7,9 +7,9 @@
 
 static const struct verb verbs[] = {
     {"stats", route_stats, "how evenly experts are used, how soon again, which go together"},
-    {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
-    {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
     {"diff", route_diff, "how differently two traces or parts are routed, and is it chance"},
+    {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
+    {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
     {"requests", route_requests, "a model for each request: routers, cascades, what they save"},
     {0},
 };
