@@ -1,10 +1,14 @@
 # Completion for bash of the programs with verbs: the verbs, then the options of the verb, are those
 # that --help lists; so are which of them take a file, the policies and the presets.
 
-# The help of the verb; llm-cost book has verbs of its own.
+# The help of the verb; llm-cost book and llm-route requests have verbs of their own.
 _llmutils_verb_help() {
     local words=("${COMP_WORDS[@]:0:2}")
-    [ "${COMP_WORDS[1]}" = book ] && [ "$COMP_CWORD" -gt 2 ] && words+=("${COMP_WORDS[2]}")
+    if [ "$COMP_CWORD" -gt 2 ]; then
+        case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+            "book "* | "requests pick") words+=("${COMP_WORDS[2]}") ;;
+        esac
+    fi
     "${words[@]}" --help 2>/dev/null
 }
 
@@ -92,6 +96,9 @@ _llmutils() {
         # An input, or an option's file; no guess at other values.
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        if [ "$COMP_CWORD" = 2 ] && [ "$prev" = requests ]; then
+            mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W pick -- "$cur")
+        fi
     fi
 }
-complete -F _llmutils llm-bench llm-cache llm-cost
+complete -F _llmutils llm-bench llm-cache llm-cost llm-route

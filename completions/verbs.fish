@@ -18,7 +18,7 @@ end
 
 function __llmutils_verb_help
     set -l line (commandline -opc)
-    if test "$line[2]" = book; and test (count $line) -gt 2
+    if test (count $line) -gt 2; and string match -qr '^book |^requests pick$' "$line[2..3]"
         $line[1..3] --help 2>/dev/null
     else
         $line[1..2] --help 2>/dev/null
@@ -62,7 +62,7 @@ end
 set -l first __llmutils_at_verb
 set -l devices h100-sxm h200 b200 gb200 a100-80g mi300x l40s rtx-4090 tpu-v5e groq-lpu \
     sambanova-sn40l cpu
-for program in llm-bench llm-cache llm-cost
+for program in llm-bench llm-cache llm-cost llm-route
     complete -c $program -f -n $first -a '(__llmutils_verbs)'
     complete -c $program -f -n "not $first; and string match -q -- '-*' (commandline -ct)" -a '(__llmutils_options)'
     complete -c $program -f -n "not $first; and __llmutils_value"

@@ -7,13 +7,15 @@ setup_file() {
     export CACHE=${BUILD:-build}/llm-cache
     export BENCH=${BUILD:-build}/llm-bench
     export COST=${BUILD:-build}/llm-cost
+    export ROUTE=${BUILD:-build}/llm-route
 }
 
 setup() {
     cd "$BATS_TEST_DIRNAME/.." || exit 1
     T=$BATS_TEST_TMPDIR
     mkdir "$T/bin"
-    ln -s "$(realpath "$CACHE")" "$(realpath "$BENCH")" "$(realpath "$COST")" "$T/bin"
+    ln -s "$(realpath "$CACHE")" "$(realpath "$BENCH")" "$(realpath "$COST")" \
+        "$(realpath "$ROUTE")" "$T/bin"
     PATH=$T/bin:$PATH
 }
 
@@ -31,6 +33,7 @@ options() {
 # A verb's own verbs and their options, as lines of "PROGRAM VERB VERB".
 inner_verbs() {
     verbs llm-cost book | sed 's/^/llm-cost book /'
+    echo llm-route requests pick
 }
 
 # bash_offers WORD...: what bash offers for the last word, one a line.
@@ -60,14 +63,14 @@ zsh_offers() {
 }
 
 @test "completion: bash offers the verbs first" {
-    for program in llm-bench llm-cache llm-cost; do
+    for program in llm-bench llm-cache llm-cost llm-route; do
         diff <(bash_offers $program '') <({ verbs $program; echo --help; echo --version; } | sort)
     done
     [ "$(bash_offers llm-cache sem)" = semantic ]
 }
 
 @test "completion: bash offers every option of every verb, and no other" {
-    for program in llm-bench llm-cache llm-cost; do
+    for program in llm-bench llm-cache llm-cost llm-route; do
         for verb in $(verbs $program); do
             diff <(bash_offers $program "$verb" --) <(options $program "$verb")
         done
@@ -76,8 +79,9 @@ zsh_offers() {
     [ "$(bash_offers llm-cache replay --sem)" = --semantics ]
 }
 
-@test "completion: the verbs of llm-cost book have theirs too" {
+@test "completion: the verbs of a verb have theirs too" {
     diff <(bash_offers llm-cost book "") <(verbs llm-cost book | sort)
+    [ "$(bash_offers llm-route requests pic)" = pick ]
     inner_verbs | while read -r words; do
         # shellcheck disable=SC2086
         diff <(bash_offers $words --) <(options $words)
@@ -106,7 +110,7 @@ zsh_offers() {
 
 @test "completion: zsh offers verbs, options, files" {
     command -v zsh >/dev/null || skip "no zsh"
-    for program in llm-bench llm-cache llm-cost; do
+    for program in llm-bench llm-cache llm-cost llm-route; do
         diff <(zsh_offers $program '') <(verbs $program | sort)
         for verb in $(verbs $program); do
             diff <(zsh_offers $program "$verb" -- | grep -- --) <(options $program "$verb")
@@ -122,7 +126,7 @@ zsh_offers() {
 @test "completion: fish offers verbs, options, files" {
     command -v fish >/dev/null || skip "no fish"
     touch "$T/a.npy"
-    for program in llm-bench llm-cache llm-cost; do
+    for program in llm-bench llm-cache llm-cost llm-route; do
         diff <(fish_offers "$program ") <(verbs $program | sort)
         for verb in $(verbs $program); do
             diff <(fish_offers "$program $verb --") <(options $program "$verb")
