@@ -13,6 +13,7 @@
 
 #define CELLS_MOST (4 << 20)    /* 2 GB of counts by block; models have some 50,000 */
 #define PAIRS (128 * 1024)      /* of a stretch: 256 KiB of ids, some 0.2 ms of counting */
+#define PAIRS_TOGETHER (1 << 20)        /* a layer's pairs of experts fill the cache: stay longer */
 
 struct gather {
     struct tally *t;
@@ -30,7 +31,7 @@ struct gather {
 
 static void gather_make(struct gather *g) {
     size_t row = (size_t)g->model->layers * (size_t)g->model->k;
-    size_t most = PAIRS / (row ? row : 1);
+    size_t most = (g->opt->together ? PAIRS_TOGETHER : PAIRS) / (row ? row : 1);
     most = most < 1 ? 1 : most > STRETCH_TOKENS ? STRETCH_TOKENS : most;
     g->most = (int)most;
     g->expert = mem_array(most * row + 1, sizeof *g->expert);
