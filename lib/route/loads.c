@@ -113,11 +113,15 @@ static struct loads *take_counts(struct routed *r, struct err *err) {
     return l;
 }
 
+struct loads *loads_rest(struct routed *r, struct err *err) {
+    return routed_kind(r) == ROUTED_COUNTS ? take_counts(r, err) : count_tokens(r, err);
+}
+
 struct loads *loads_read(const char *path, const struct routed_options *opt, struct err *err) {
     struct routed *r = routed_open(path, opt, err);
     if (!r)
         return NULL;
-    struct loads *l = routed_kind(r) == ROUTED_COUNTS ? take_counts(r, err) : count_tokens(r, err);
+    struct loads *l = loads_rest(r, err);
     routed_close(r);
     return l;
 }

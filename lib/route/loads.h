@@ -19,6 +19,8 @@ struct loads {
 
 /* NULL on error. Nothing used at all is no error: counts are zero. */
 struct loads *loads_read(const char *path, const struct routed_options *opt, struct err *err);
+/* The same of what is open and was not read yet. */
+struct loads *loads_rest(struct routed *r, struct err *err);
 /* The same of tokens [from, to) of a trace in memory. */
 struct loads *loads_of(const struct routed_set *s, int64_t from, int64_t to);
 void loads_free(struct loads *l);                         /* NULL is fine */

@@ -104,6 +104,8 @@ struct routed_set {
 /* NULL on error, also for a count table. Rows of an empty trace: tokens 0. */
 struct routed_set *routed_read(const char *path, const struct routed_options *opt,
                                struct err *err);
+/* The same of what is open and was not read yet. */
+struct routed_set *routed_rest(struct routed *r, struct err *err);
 void routed_set_free(struct routed_set *s);             /* NULL is fine */
 /* Experts of a token in a layer: [k]. */
 static inline const int16_t *routed_at(const struct routed_set *s, int64_t token, int layer) {

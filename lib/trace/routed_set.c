@@ -86,20 +86,24 @@ static int read_rows(struct routed *r, struct routed_set *s, struct err *err) {
     return rc;
 }
 
+struct routed_set *routed_rest(struct routed *r, struct err *err) {
+    struct routed_set *s = mem_alloc(sizeof *s);
+    copy_model(&s->model, &r->model);
+    s->pass = mem_alloc(sizeof *s->pass);       /* an empty trace has its end, too */
+    if (read_rows(r, s, err) == 0)
+        return s;
+    routed_set_free(s);
+    return NULL;
+}
+
 struct routed_set *routed_read(const char *path, const struct routed_options *opt,
                                struct err *err) {
     struct routed *r = routed_open(path, opt, err);
     if (!r)
         return NULL;
-    struct routed_set *s = mem_alloc(sizeof *s);
-    copy_model(&s->model, &r->model);
-    s->pass = mem_alloc(sizeof *s->pass);       /* an empty trace has its end, too */
-    int rc = read_rows(r, s, err);
+    struct routed_set *s = routed_rest(r, err);
     routed_close(r);
-    if (rc == 0)
-        return s;
-    routed_set_free(s);
-    return NULL;
+    return s;
 }
 
 void routed_set_free(struct routed_set *s) {
