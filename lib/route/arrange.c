@@ -1,0 +1,88 @@
+/* arrange.c - all layers of a placement, one after the other on each thread, see arrange.h */
+#include "lib/route/arrange.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "lib/base/mem.h"
+#include "lib/route/arrange_impl.h"
+#include "lib/route/eplb.h"
+
+/* Random moves for each slot; ten times as many did no better on other traffic. */
+#define MOVES 128
+
+struct job {
+    struct placement *p;
+    const struct arrange_options *o;
+    int one_table;              /* of counts: nothing is known but the sum */
+};
+
+struct arrange_desk arrange_desk_new(const struct placement *p, const struct arrange_options *o) {
+    size_t experts = (size_t)p->experts;
+    struct arrange_desk d = {.count = mem_array(experts, sizeof(double)),
+                             .moment = mem_array(experts * experts, sizeof(double))};
+    if (o->pull > 0 && p->grid.nodes > 1)
+        d.together = mem_array(experts * experts, sizeof(double));
+    return d;
+}
+
+void arrange_desk_free(struct arrange_desk *d) {
+    free(d->count);
+    free(d->moment);
+    free(d->together);
+}
+
+struct arrange_layer arrange_layer_begin(const struct placement *p,
+                                         const struct arrange_options *o, int layer,
+                                         struct arrange_desk *d) {
+    const struct placement_grid *g = &p->grid;
+    const struct traffic *t = o->train;
+    traffic_count(t, layer, d->count);
+    traffic_moment(t, layer, g->ranks, d->moment);
+    int pulls = d->together && traffic_together(t, layer, d->together);
+    struct arrange_layer l = {
+        .experts = p->experts, .ranks = g->ranks, .nodes = g->nodes, .slots = g->slots,
+        .inside = eplb_is_hierarchical(g, o->groups) && g->nodes > 1, .count = d->count,
+        .moment = d->moment, .together = pulls ? d->together : NULL, .pull = o->pull,
+        .slot = placement_layer(p, layer)};
+    arrange_layer_start(&l);
+    l.most = arrange_layer_most(&l);
+    return l;
+}
+
+static void fill_layer(const struct job *j, int layer, struct arrange_desk *d) {
+    struct rng rng = {j->o->seed + (uint64_t)layer * 0x9E3779B97F4A7C15u};
+    struct arrange_layer l = arrange_layer_begin(j->p, j->o, layer, d);
+    arrange_descend(&l);
+    arrange_anneal(&l, (int64_t)MOVES * l.slots, &rng);
+    if (j->one_table)
+        arrange_level(&l);
+    arrange_layer_free(&l);
+}
+
+static void fill_layers(void *arg, int ith, int nth) {
+    const struct job *j = arg;
+    struct arrange_desk d = arrange_desk_new(j->p, j->o);
+    for (int layer = ith; layer < j->p->layers; layer += nth)
+        fill_layer(j, layer, &d);
+    arrange_desk_free(&d);
+}
+
+static struct job job_of(struct placement *p, const struct arrange_options *o) {
+    return (struct job){.p = p, .o = o,
+                        .one_table = o->train->parts == 1 && !o->train->part[0].set};
+}
+
+int arrange_fill(struct placement *p, const struct arrange_options *o, struct par *par,
+                 struct err *err) {
+    struct job j = job_of(p, o);
+    double *count = mem_array((size_t)p->layers * (size_t)p->experts, sizeof *count);
+    for (int layer = 0; layer < p->layers; layer++)
+        traffic_count(o->train, layer, count + (size_t)layer * (size_t)p->experts);
+    int rc = eplb_fill(p, count, o->groups, err);
+    free(count);
+    if (rc)
+        return -1;
+    par_run(par, fill_layers, &j);
+    return 0;
+}
