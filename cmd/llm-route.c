@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
     {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
     {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
     {"requests", route_requests, "a model for each request: routers, cascades, what they save"},
+    {"place", route_place, "experts onto ranks, with replicas; when to move them"},
     {0},
 };
 
