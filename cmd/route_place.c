@@ -183,7 +183,7 @@ int route_place(int argc, char **argv) {
     struct place p;
     int paths;
     parse(&o, argc, argv);
-    char **path = route_operands(argc, argv, usage, PLACE_INPUTS, &paths);
+    char **path = common_inputs(argc, argv, usage, PLACE_INPUTS, &paths);
     int status = EXIT_NOTHING;
     if (place_read(&p, &o, path, paths) == 0)
         status = run(&p);
