@@ -1,5 +1,5 @@
-/* test_placement_json.c - lib/route/placement_json: the forms to the letter, round trips, and what is
- * refused and why
+/* test_placement_json.c - lib/route/placement_json: the forms to the letter, round trips, and what
+ * is refused and why
  */
 #include "tests/check.h"
 #include "tests/random.h"
@@ -134,9 +134,10 @@ static void refuse(const char *text, const struct placement_grid *grid, int expe
     CHECK_STR(err.text + len + 2, want);
 }
 
-static void refusals(void) {
-    static const struct placement_grid any = {0};
-    static const struct placement_grid two = {2, 0, 0};
+static const struct placement_grid any = {0};
+static const struct placement_grid two = {2, 0, 0};
+
+static void refuses_texts(void) {
     refuse("", &two, 0, "byte 1: expected [ or {: a placement in JSON");
     refuse("[]", &two, 0, "no slots: expected a row for each layer");
     refuse("[[]]", &two, 0, "no slots: expected a row for each layer");
@@ -149,6 +150,9 @@ static void refusals(void) {
     refuse("[[0,\"1\"]]", &two, 0, "byte 5: expected a whole number");
     refuse("[[0,1]] x", &two, 0, "byte 9: expected the end of the line");
     refuse("[[0,1]", &two, 0, "byte 7: expected ',' or ']'");
+}
+
+static void refuses_shapes(void) {
     refuse("[[0,1]]", &any, 0, "how many ranks it is for is not said");
     refuse("[[0,1]]", &(struct placement_grid){2, 1, 4}, 0, "2 slots, expected 4");
     refuse("[[0,1,0]]", &two, 0, "3 slots on 2 ranks: each rank has as many");
@@ -156,6 +160,9 @@ static void refusals(void) {
     refuse("[[0,1],[0,0]]", &two, 0, "layer 1: no slot holds expert 1");
     refuse("[[0,2]]", &two, 2, "layer 0 slot 1: expert 2 of 2");
     refuse("[[0,2000000000]]", &two, 0, "2000000001 experts: at most 1048576");
+}
+
+static void refuses_maps(void) {
     refuse("{\"physical_to_logical_map\":[[0,1]],\"ranks\":4}", &two, 0, "4 ranks, expected 2");
     refuse("{\"physical_to_logical_map\":[[0,1]],\"physical_to_logical_map\":[[0,1]]}", &two, 0,
            "byte 62: expected one map");
@@ -208,7 +215,9 @@ int main(void) {
     RUN(forms);
     RUN(round_trips);
     RUN(as_others_write);
-    RUN(refusals);
+    RUN(refuses_texts);
+    RUN(refuses_shapes);
+    RUN(refuses_maps);
     RUN(long_lines);
     RUN(full_disk);
     free(path);

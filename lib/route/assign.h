@@ -3,8 +3,8 @@
  *     int64_t cost = assign_least(matrix, n, job);        // worker i does job[i]
  *
  * The Hungarian method (Kuhn, "The Hungarian method for the assignment problem", 1955) by shortest
- * augmenting paths (Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse
- * linear assignment problems", 1987): exact, O(n^3).
+ * augmenting paths (Jonker and Volgenant, "A shortest augmenting path algorithm for dense and
+ * sparse linear assignment problems", 1987): exact, O(n^3).
  */
 #ifndef ASSIGN_H
 #define ASSIGN_H

@@ -28,7 +28,7 @@ struct eplb {
     int32_t *held;              /* [slots / nodes] expert of a slot, counted in the node, */
     int32_t *replica;           /* which of its replicas, */
     float *slot_load;           /* its load, */
-    int32_t *at;                /* and where packing puts it; also of groups, [max(slots, groups)] */
+    int32_t *at;                /* and where packing puts it; also of groups */
     int32_t *items;             /* [packs] so far */
     uint64_t *heap;             /* [max(experts, packs)] */
     uint64_t *order;            /* [max(slots, groups)] */

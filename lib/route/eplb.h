@@ -10,9 +10,9 @@
  * loaded pack that has room ("hierarchical"). Where nodes do not divide groups, nodes and groups
  * are not looked at ("global"). Loads are float32.
  *
- * Where loads are equal, the expert of the lower number gets the replica and the first pack gets the
- * item; in which order equal items come to packing is introsort.h's, as in PyTorch, on which the
- * published code stands. Sums of groups are added in the order of PyTorch on x86-64.
+ * Where loads are equal, the expert of the lower number gets the replica and the first pack gets
+ * the item; in which order equal items come to packing is introsort.h's, as in PyTorch, on which
+ * the published code stands. Sums of groups are added in the order of PyTorch on x86-64.
  *
  * A layer costs O((experts + slots) log experts).
  */
@@ -22,7 +22,7 @@
 #include "lib/route/placement.h"
 
 /* Fills all slots of p, and p->replica as the replicas were made. count [layers][experts]: tokens
- * of each expert, at least 0 and finite. Experts e with the same e / (experts / groups) are a group.
+ * of each expert, at least 0 and finite. Experts e of the same e / (experts / groups) are a group.
  * -1: groups do not divide experts, or a count that is none. */
 int eplb_fill(struct placement *p, const double *count, int groups, struct err *err);
 /* Whether groups and nodes are looked at. */

@@ -73,8 +73,8 @@ struct placement_moves {
     double bytes, far_bytes;    /* 0 where an expert's bytes are not said */
 };
 
-/* 0 when from and to have the same layers, experts, ranks and nodes; else -1 and what differs. Slots
- * may differ in number. */
+/* 0 when from and to have the same layers, experts, ranks and nodes; else -1 and what differs. The
+ * numbers of slots may differ. */
 int placement_comparable(const struct placement *from, const struct placement *to,
                          struct err *err);
 /* expert_bytes [layers] of one expert, NULL: not said. layer [layers] (NULL: not wanted) becomes

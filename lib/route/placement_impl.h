@@ -22,7 +22,7 @@ struct rows {
 struct reading {
     struct json j;
     const char *path, *text;
-    struct rows map;            /* [layers][slots]; of the form vllm-ascend [layers * ranks][each] */
+    struct rows map;            /* [layers][slots]; of vllm-ascend at first a row for each rank */
     struct rows logical;        /* [layers * experts][most] */
     struct rows count;          /* [layers][experts] */
     struct rows index;          /* [1][layers] */

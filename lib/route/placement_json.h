@@ -1,14 +1,15 @@
 /* placement_json.h - placements in the forms that engines load, and back
  *
  *     placement_write(p, PLACEMENT_SGLANG, 61, "plan.json", &err);
- *     struct placement *q = placement_read("plan.json", &(struct placement_grid){8, 1, 0}, 0, &err);
+ *     struct placement_grid grid = {.ranks = 8};
+ *     struct placement *q = placement_read("plan.json", &grid, 0, &err);
  *
  * Every form is JSON (RFC 8259), here on one line. Rows of experts are [slots], rank by rank.
  *
  *   full         {"physical_to_logical_map": [layers][slots], "logical_to_physical_map":
  *                [layers][experts][most replicas] padded with -1, "logical_replica_count":
- *                [layers][experts], "layer_index": [layers], "experts", "ranks", "nodes"}; the first
- *                three are the answers of the published EPLB, by the names that vLLM has for them
+ *                [layers][experts], "layer_index": [layers], "experts", "ranks", "nodes"}; the
+ *                first three are what the published EPLB answers, as vLLM calls them
  *   sglang       {"physical_to_logical_map": [model's layers][slots]} for --init-expert-location (a
  *                path that ends in .json, or the text itself). SGLang hands every key on to a
  *                function that knows this one alone, and looks rows up by the model's layers:

@@ -1,4 +1,4 @@
-/* placement_read.c - placements from JSON, see placement_json.h: whether what the text says is one */
+/* placement_read.c - whether what a text says is a placement, see placement_json.h */
 #include "lib/route/placement_json.h"
 
 #include <stdlib.h>
