@@ -8,10 +8,10 @@
 static const struct verb verbs[] = {
     {"stats", route_stats, "how evenly experts are used, how soon again, which go together"},
     {"diff", route_diff, "how differently two traces or parts are routed, and is it chance"},
+    {"place", route_place, "experts onto ranks, with replicas; when to move them"},
     {"replay", route_replay, "caches of experts: every policy and budget, what they read, how long"},
     {"speculate", route_speculate, "whether drafts pay on a mixture of experts"},
     {"requests", route_requests, "a model for each request: routers, cascades, what they save"},
-    {"place", route_place, "experts onto ranks, with replicas; when to move them"},
     {0},
 };
 

@@ -32,8 +32,8 @@ _llmutils_words() {
         llm-route:stats:--by) echo expert ;;
         llm-route:diff:--by) echo layer expert ;;
         llm-route:diff:--unit) echo request block ;;
-        llm-route:place:--method) echo identity eplb ours ;;
-        llm-route:place:--form) echo sglang vllm vllm-ascend ;;
+        llm-route:place:--method) echo identity eplb steady step current ;;
+        llm-route:place:--form) echo full sglang vllm vllm-ascend ;;
         llm-route:replay:--policy) echo all lru lfu lfu-decay s3-fifo hot hot-oracle belady random ;;
         llm-route:replay:--prefetch) echo none previous static follow perfect ;;
         llm-route:replay:--source) echo host disk ;;
