@@ -372,9 +372,10 @@ static void name_models(struct pick_options *o) {
 }
 
 int route_requests_pick(int argc, char **argv) {
-    struct pick_options o = {.neighbours = 10, .seed = 1, .output_tokens = NAN,
-                             .chars_per_token = 4, .share = NAN, .usd = NAN, .quality = NAN,
-                             .threshold = NAN};
+    /* static: its prices live until the program ends */
+    static struct pick_options o = {.neighbours = 10, .seed = 1, .output_tokens = NAN,
+                                    .chars_per_token = 4, .share = NAN, .usd = NAN,
+                                    .quality = NAN, .threshold = NAN};
     const char *path = parse(&o, argc, argv);
     name_models(&o);
     struct pick p = {.o = &o, .name = input_name(path)};
