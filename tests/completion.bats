@@ -246,6 +246,24 @@ llm-cost price --book
 llm-cost price --by
 llm-cost price --format
 llm-cost price --service
+llm-route stats --by
+llm-route diff --by
+llm-route diff --unit
+llm-route place --method
+llm-route place --form
+llm-route replay --policy
+llm-route replay --prefetch
+llm-route replay --source
+llm-route replay --plot-y
+llm-route replay --device
+llm-route speculate --windows
+llm-route speculate --experts-in
+llm-route requests --by
+llm-route requests --cascade
+llm-route requests --ties
+llm-route requests pick --by
+llm-route requests pick --over
+llm-route requests pick --bad
 EOF
 }
 
@@ -270,5 +288,31 @@ model --kv-type --shape llama-3.1-8b
 price --book $T/u
 price --by $T/u
 price --service $T/u
+EOF
+}
+
+@test "completion: the words for llm-route are those that it takes" {
+    while read -r verb option more; do
+        [ -n "$(bash_offers llm-route "$verb" "$option" "")" ]
+        for word in $(bash_offers llm-route "$verb" "$option" ""); do
+            # shellcheck disable=SC2086 # what else the verb needs
+            run "$ROUTE" "$verb" "$option" "$word" $more
+            [[ $status = 1 && $output == *nothing* ]] || { echo "$option $word: $output"; return 1; }
+        done
+    done <<EOF
+stats --by $T/nothing
+diff --by $T/nothing $T/nothing
+diff --unit $T/nothing $T/nothing
+place --method --ranks 2 --from $T/nothing --max-moves 1 $T/nothing
+place --form --ranks 2 $T/nothing
+replay --policy $T/nothing
+replay --prefetch $T/nothing
+replay --source $T/nothing
+replay --plot-y $T/nothing
+speculate --windows $T/nothing
+speculate --experts-in --device h100-sxm $T/nothing
+requests --by $T/nothing
+requests --cascade $T/nothing
+requests --ties $T/nothing
 EOF
 }

@@ -7,6 +7,7 @@ setup() {
     export LLM_CACHE=${BUILD:-build}/llm-cache
     export LLM_BENCH=${BUILD:-build}/llm-bench
     export LLM_COST=${BUILD:-build}/llm-cost
+    export LLM_ROUTE=${BUILD:-build}/llm-route
     set -o pipefail
 }
 
@@ -51,6 +52,28 @@ holds() {
     [ "${lines[0]}" = "expert	share_pct" ]
     [ "${#lines[@]}" -le 17 ]
     holds "$(awk -F '\t' 'NR > 1 { s += $2 } END { print s }' <<<"$output") > 99"
+}
+
+@test "expert-drift: code wakes experts that prose does not, two halves of prose differ less" {
+    run examples/expert-drift.sh
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = "layer	js_bits	js_null_bits	p	most_expert	most_difference" ]
+    [ "${#lines[@]}" = 8 ]
+    code=$(awk -F '\t' '$1 == "all" { print $2 }' <<<"$output")
+    holds "$(awk -F '\t' '$1 == "all" { print $2 / $3 }' <<<"$output") > 3"
+    head -c 1900 LICENSE | head -c 900 >"$BATS_TEST_TMPDIR/a"
+    head -c 1800 LICENSE | tail -c 900 >"$BATS_TEST_TMPDIR/b"
+    run examples/expert-drift.sh "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+    holds "$(awk -F '\t' '$1 == "all" { print $2 }' <<<"$output") < $code"
+}
+
+@test "expert-offload: the best possible is best, more memory hits more" {
+    run examples/expert-offload.sh 10% 30% 60%
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = "budget_bytes	lru	lfu	belady" ]
+    [ "$(awk 'NR == 2 { print $2 }' <<<"$output")" = 0.000 ]
+    holds "$(awk 'NR > 1 && ($4 < $2 || $4 < $3 || $2 < last) { bad++ }
+        NR > 1 { last = $2 } END { print bad + 0 }' <<<"$output") == 0"
 }
 
 # hits POLICY: token hit ratio of its last row
