@@ -56,7 +56,7 @@ static const char *const usage[] = {
     "                         5/30m, 5/d), by timestamp or time of the requests, else by the\n"
     "                         clock; without a period for the whole stream, as long as it lasts\n"
     "      --quality Q        the highest threshold that gave this mean score in the calibration\n"
-    "      --threshold N      strong from this score on\n"
+    "      --threshold N      strong from this score on; with --by -WHAT up to it\n"
     "      --over WHAT        when the budget does not pay the weak model: stop (exit 3, the\n"
     "                         default), weak (ask it all the same; exit 3 at the end), drop\n"
     "                         (route is null)\n"
@@ -275,7 +275,8 @@ static int route_line(struct pick *p, char *line, struct err *err) {
     if (session >= 0 && model >= 0)
         p->last[session] = (uint8_t)model;
     double cost = model < 0 ? 0 : pick_router_priced(p->router) ? usd[model] : NAN;
-    ask_write(&p->out, &p->line, model < 0 ? NULL : names->model[model], q.score, cost);
+    ask_write(&p->out, &p->line, model < 0 ? NULL : names->model[model],
+              pick_router_shown(p->router, q.score), cost);
     return 0;
 }
 

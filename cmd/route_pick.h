@@ -48,6 +48,9 @@ int pick_router_score(struct pick_router *r, const struct ask *l, double *score,
 int pick_router_cost(const struct pick_router *r, const struct ask *l,
                      const double cached[PICK_MODELS], double usd[PICK_MODELS], struct err *err);
 int pick_router_priced(const struct pick_router *r);
+/* A score as the request has it: where the lowest are the first to be strong, scores and
+ * thresholds are kept with the opposite sign. */
+double pick_router_shown(const struct pick_router *r, double score);
 /* The score from which the strong model is to be asked; -INFINITY: any. */
 double pick_router_threshold(const struct pick_router *r);
 /* Shows past requests to p. */

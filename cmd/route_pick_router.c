@@ -268,8 +268,8 @@ static void find_threshold(struct pick_router *r) {
     }
     r->threshold = point.threshold;
     if (!r->o->common.quiet)
-        warn("threshold %g: %.1f %% of the calibration go to %s, mean score %.4g", point.threshold,
-             100 * point.share, r->names.model[PICK_STRONG], point.quality);
+        warn("threshold %g: %.1f %% of the calibration go to %s, mean score %.4g",
+             pick_router_shown(r, point.threshold), 100 * point.share, r->names.model[PICK_STRONG], point.quality);
     judge_order_free(order);
 }
 
@@ -295,7 +295,7 @@ struct pick_router *pick_router_new(const struct pick_options *o) {
     r->rng = (struct rng){o->seed};
     r->names.column = o->by == PICK_COLUMN ? o->column : NULL;
     r->names.embedding = o->by == PICK_KNN;
-    r->threshold = isnan(o->threshold) ? -INFINITY : o->threshold;
+    r->threshold = isnan(o->threshold) ? -INFINITY : signed_score(o, o->threshold);
     for (int m = 0; m < PICK_MODELS; m++)
         r->names.model[m] = o->model[m] ? o->model[m] : default_names[m];
     if (o->calibrate)
@@ -326,6 +326,10 @@ const struct ask_names *pick_router_names(const struct pick_router *r) {
 
 double pick_router_threshold(const struct pick_router *r) {
     return r->threshold;
+}
+
+double pick_router_shown(const struct pick_router *r, double score) {
+    return r->o->lowest ? 0 - score : score;
 }
 
 /* As many as a window holds, from all over the calibration. */

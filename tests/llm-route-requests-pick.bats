@@ -40,8 +40,9 @@ prices="--price-weak 1,1 --price-strong 10,10 --output-tokens 10"
            and .route == (if $n >= 40 then "strong" else "weak" end))' "$T/out"
     # Picked again: as if it had not been before.
     pick --threshold 40 "$T/out" | diff "$T/out" -
-    pick --by -length --threshold -40 <"$T/in" |
-        jq -e -s 'all(.route == (if (.prompt | length) <= 40 then "strong" else "weak" end))'
+    pick --by -length --threshold 40 <"$T/in" |
+        jq -e -s 'all((.prompt | length) as $n | .route_score == $n
+               and .route == (if $n <= 40 then "strong" else "weak" end))'
     printf '{"messages":[{"role":"user","content":"abc"}],"win":0.5}\n' >"$T/in"
     pick --by win --threshold 0.5 --weak a --strong b "$T/in" | jq -e '.route == "b"'
     pick --by win --threshold 0.6 --weak a --strong b "$T/in" | jq -e '.route == "a"'

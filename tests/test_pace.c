@@ -155,6 +155,42 @@ static void nothing_left(void) {
     pace_free(p);
 }
 
+/* Money is exact: ten dimes are a dollar, and a dime more is not to be had. */
+static void dimes(void) {
+    struct pace_options o = none;
+    struct pace_request q = {.score = 1, .weak_usd = 0.1, .strong_usd = 0.3};
+    for (int dimes = 1; dimes <= 30; dimes++) {
+        o.usd = dimes / 10.0;
+        o.threshold = 2;
+        struct pace *p = pace_new(&o);
+        for (int i = 0; i < dimes; i++)
+            CHECK_INT(pace_choose(p, &q), PACE_WEAK);
+        CHECK_INT(pace_choose(p, &q), PACE_OVER);
+        CHECK_NEAR(pace_totals(p)->usd, o.usd, 0);
+        pace_free(p);
+    }
+}
+
+/* A request that cannot be paid says nothing of what the payable ones will cost. */
+static void unpayable(void) {
+    struct pace_options o = none;
+    struct pace_request huge = {.score = 1, .weak_usd = 1e6, .strong_usd = 1e7};
+    struct pace_request small = {.score = 1, .weak_usd = 0.001, .strong_usd = 0.01};
+    int64_t strong[2];
+    o.usd = 5;
+    o.requests = 1000;
+    for (int k = 0; k < 2; k++) {
+        struct pace *p = pace_new(&o);
+        for (int i = 0; i < 1000; i++)
+            pace_choose(p, k && i % 10 == 0 ? &huge : &small);
+        strong[k] = pace_totals(p)->strong;
+        CHECK(pace_totals(p)->usd <= 5);
+        CHECK_INT(pace_totals(p)->over, k ? 100 : 0);
+        pace_free(p);
+    }
+    CHECK(strong[1] > strong[0] * 8 / 10);
+}
+
 /* A strong answer that costs less (its prefix is cached there) is no matter of budget. */
 static void cheaper_strong(void) {
     struct pace_options o = none;
@@ -242,6 +278,8 @@ int main(void) {
     RUN(budget_of_requests);
     RUN(budget_lasts);
     RUN(nothing_left);
+    RUN(dimes);
+    RUN(unpayable);
     RUN(cheaper_strong);
     RUN(periods_of_time);
     RUN(threshold);

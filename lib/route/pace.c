@@ -2,6 +2,9 @@
  *
  * The window is a ring in the order of arrival beside the same entries sorted by score, so that a
  * threshold is one walk from the highest score down.
+ *
+ * What is spent is counted in whole pico-dollars, so that a budget of $0.3 pays for three requests
+ * of $0.1; what is expected of requests to come is an estimate, in floating point.
  */
 #include "lib/route/pace.h"
 
@@ -16,6 +19,11 @@
  * run of high scores: a deviation of their number, to SHARE_KEPT. */
 #define SHARE_HORIZON 64
 #define SHARE_KEPT 8
+
+/* A bill is a whole number of them: as long as it is below $9000 a double holds it exactly. */
+__extension__ typedef __int128 pico;
+#define PICO 1e12
+#define USD_MOST 1e15           /* of one request: sums of many stay far from the end */
 
 struct entry {
     double score, lot;          /* lot: in [0, 1), between equal scores */
@@ -34,15 +42,21 @@ struct pace {
     int64_t period_requests;    /* before the one at hand */
     int64_t period_start_ns, last_ns;
     double gap_ns;              /* mean time between requests, lately; NAN: unknown */
-    double spent;               /* in this period */
+    pico budget;
+    pico spent, most, all;      /* in this period, in the dearest, in all */
     enum pace_why why;
 };
+
+static pico pico_of(double usd) {
+    return (pico)rint(fmin(usd, USD_MOST) * PICO);
+}
 
 struct pace *pace_new(const struct pace_options *o) {
     struct pace *p = mem_alloc(sizeof *p);
     p->o = *o;
     p->rng = (struct rng){o->seed};
     p->gap_ns = NAN;
+    p->budget = isnan(o->usd) ? 0 : pico_of(o->usd);
     return p;
 }
 
@@ -79,18 +93,17 @@ static int rank_of(const struct pace *p, const struct entry *e) {
     return low;
 }
 
-static void forget_oldest(struct pace *p) {
-    const struct entry *old = &p->ring[p->next];
-    int at = rank_of(p, old);
-    p->weak_sum -= old->weak_usd;
-    p->weak_squares -= old->weak_usd * old->weak_usd;
+static void forget(struct pace *p, const struct entry *e) {
+    int at = rank_of(p, e);
+    p->weak_sum -= e->weak_usd;
+    p->weak_squares -= e->weak_usd * e->weak_usd;
     memmove(p->sorted + at, p->sorted + at + 1, (size_t)(p->n - at - 1) * sizeof *p->sorted);
     p->n--;
 }
 
 static void remember(struct pace *p, const struct entry *e) {
     if (p->n == PACE_WINDOW)
-        forget_oldest(p);
+        forget(p, &p->ring[p->next]);
     int at = rank_of(p, e);
     memmove(p->sorted + at + 1, p->sorted + at, (size_t)(p->n - at) * sizeof *p->sorted);
     p->sorted[at] = *e;
@@ -99,6 +112,11 @@ static void remember(struct pace *p, const struct entry *e) {
     p->weak_sum += e->weak_usd;
     p->weak_squares += e->weak_usd * e->weak_usd;
     p->n++;
+}
+
+static void forget_newest(struct pace *p) {
+    p->next = (p->next + PACE_WINDOW - 1) % PACE_WINDOW;
+    forget(p, &p->ring[p->next]);
 }
 
 static struct entry entry_of(struct pace *p, const struct pace_request *q) {
@@ -171,7 +189,8 @@ static double budget_rank(const struct pace *p) {
     double sum = 0;
     if (isnan(come))            /* periods of time begin before anything is known of the rate */
         return p->o.period_ns > 0 ? 0 : p->n;
-    double may = ((p->o.usd - p->spent) / come - mean_weak(p)) * p->n;
+    double left = (double)(p->budget - p->spent) / PICO;
+    double may = (left / come - mean_weak(p)) * p->n;
     for (int i = 0; i < p->n; i++) {
         sum += p->sorted[i].more_usd;
         if (sum > may)
@@ -204,8 +223,8 @@ static double reserve(const struct pace *p) {
 }
 
 static int fits_budget(const struct pace *p, const struct pace_request *q) {
-    double rest = reserve(p);
-    return p->spent + q->strong_usd + (q->strong_usd > q->weak_usd ? rest : 0) <= p->o.usd;
+    pico rest = q->strong_usd > q->weak_usd ? pico_of(reserve(p)) : 0;
+    return p->spent + pico_of(q->strong_usd) + rest <= p->budget;
 }
 
 static enum pace_why judge(struct pace *p, const struct pace_request *q, const struct entry *e) {
@@ -224,9 +243,12 @@ static enum pace_why judge(struct pace *p, const struct pace_request *q, const s
 }
 
 static void spend(struct pace *p, double usd) {
-    p->spent += usd;
-    p->totals.usd += usd;
-    p->totals.most_usd = fmax(p->totals.most_usd, p->spent);
+    p->spent += pico_of(usd);
+    p->all += pico_of(usd);
+    if (p->spent > p->most)
+        p->most = p->spent;
+    p->totals.usd = (double)p->all / PICO;
+    p->totals.most_usd = (double)p->most / PICO;
 }
 
 enum pace_choice pace_choose(struct pace *p, const struct pace_request *q) {
@@ -239,12 +261,14 @@ enum pace_choice pace_choose(struct pace *p, const struct pace_request *q) {
     p->totals.kept[p->why]++;
     if (p->why == PACE_FREE)
         choice = PACE_STRONG;
-    else if (isnan(p->o.usd) || p->spent + q->weak_usd <= p->o.usd)
+    else if (isnan(p->o.usd) || p->spent + pico_of(q->weak_usd) <= p->budget)
         choice = PACE_WEAK;
-    if (choice == PACE_OVER)
+    if (choice == PACE_OVER) {
         p->totals.over++;
-    else
+        forget_newest(p);       /* nothing need be kept for its like, which are not paid either */
+    } else {
         spend(p, choice == PACE_STRONG ? q->strong_usd : q->weak_usd);
+    }
     p->totals.strong += choice == PACE_STRONG;
     p->period_requests++;
     return choice;
@@ -252,4 +276,5 @@ enum pace_choice pace_choose(struct pace *p, const struct pace_request *q) {
 
 void pace_overspend(struct pace *p, const struct pace_request *q) {
     spend(p, q->weak_usd);
+    pace_learn(p, q);
 }

@@ -9,7 +9,8 @@
  * One request after the other, each decided before the next is known. Limits are held at every
  * moment, by the costs that the caller says: never are more than the share of the requests so far
  * strong, never is more spent in a period than its budget, and a strong answer is bought only while
- * what is left pays weak ones for the rest of the period.
+ * what is left pays weak ones for the rest of the period. Money is counted in whole pico-dollars,
+ * to which costs are rounded.
  *
  * Within the limits the strong model gets the requests with the highest scores. What is high is
  * said by the last PACE_WINDOW requests (those of a calibration at first): the threshold is the
@@ -64,7 +65,7 @@ struct pace;
 
 struct pace *pace_new(const struct pace_options *o);
 void pace_free(struct pace *p);                         /* NULL is fine */
-/* A request of the past, which says what scores and costs are like. Before the first choice. */
+/* A request of the past, which says what scores and costs are like. */
 void pace_learn(struct pace *p, const struct pace_request *q);
 /* Decides, and spends. */
 enum pace_choice pace_choose(struct pace *p, const struct pace_request *q);
