@@ -202,6 +202,7 @@ struct pick {
     struct buf out;
     int64_t bad, overspent;
     int stopped;
+    int timed;                  /* some line had a time of its own */
 
     struct idmap *sessions;     /* which model a session was sent to last */
     uint8_t *last;              /* [sessions] */
@@ -211,6 +212,12 @@ static int64_t clock_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* A line without a time among others that have one is as late as the one before. */
+static int64_t time_of(struct pick *p) {
+    p->timed |= p->line.has_time;
+    return p->line.has_time ? p->line.at_ns : p->timed ? INT64_MIN : clock_now();
 }
 
 /* The number of the line's session; -1: it has none. */
@@ -266,7 +273,7 @@ static int route_line(struct pick *p, char *line, struct err *err) {
     q.weak_usd = usd[PICK_WEAK];
     q.strong_usd = usd[PICK_STRONG];
     if (p->o->period_ns)
-        q.at_ns = p->line.has_time ? p->line.at_ns : clock_now();
+        q.at_ns = time_of(p);
     int model = decide(p, &q);
     if (model < 0 && p->o->over == OVER_STOP) {
         p->stopped = 1;
@@ -316,7 +323,8 @@ static void run(struct pick *p, const char *path) {
         if (p->stopped)
             warn("%s: line %lld: the budget of $%g does not pay for it: stopped after $%.6g",
                  p->name, (long long)in.number, p->o->usd, pace_totals(p->pace)->usd);
-        fwrite(p->out.data, 1, p->out.len, stdout);
+        if (p->out.len)
+            fwrite(p->out.data, 1, p->out.len, stdout);
         if (reqs_lines_wait(&in) || ferror(stdout))
             check_stream(stdout, "-");
     }

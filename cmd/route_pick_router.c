@@ -179,6 +179,9 @@ int pick_router_score(struct pick_router *r, const struct ask *l, double *score,
 
 /* ---- costs -------------------------------------------------------------------------------- */
 
+/* Above this a number of tokens is no request's, and sums would lose their last digits. */
+#define TOKENS_MOST 1e12
+
 static double first_known(double a, double b) {
     return isnan(a) ? b : a;
 }
@@ -188,12 +191,11 @@ static double usd_of(const struct pick_router *r, int m, double input, double ca
     const struct prices *p = &r->o->price[m];
     if (!p->book)
         return r->usd[m];
+    if (input > TOKENS_MOST || output > TOKENS_MOST)
+        return NAN;
     return prices_usd(p, (int64_t)ceil(input), (int64_t)floor(fmin(cached, input)),
                       (int64_t)ceil(output));
 }
-
-/* Above this a number of tokens is no request's, and sums would lose their last digits. */
-#define TOKENS_MOST 1e12
 
 int pick_router_cost(const struct pick_router *r, const struct ask *l,
                      const double cached[PICK_MODELS], double usd[PICK_MODELS], struct err *err) {

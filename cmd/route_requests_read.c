@@ -215,11 +215,12 @@ static double usd_of(const struct requests_options *o, const struct requests_sid
     cached = isnan(cached) ? 0 : cached;
     if (isnan(input) || isnan(output))
         return NAN;
-    if (cached > input)
-        die("request %lld: expected at most %.0f cached tokens, which is its input; found %.0f",
-            (long long)s->record[row] + 1, input, cached);
     if (input > 1e12 || output > 1e12)
-        die("request %lld: expected at most 1e12 tokens", (long long)s->record[row] + 1);
+        die("request %lld: expected at most 1e12 tokens, found %g", (long long)s->record[row] + 1,
+            fmax(input, output));
+    if (cached > input)
+        die("request %lld: expected at most %.0f cached tokens, which is its input; found %g",
+            (long long)s->record[row] + 1, input, cached);
     return prices_usd(p, (int64_t)round(input), (int64_t)round(cached), (int64_t)round(output));
 }
 

@@ -80,6 +80,11 @@ prices="--price-weak 1,1 --price-strong 10,10 --output-tokens 10"
     pick $prices --budget 0.05/h "$T/timed" >"$T/out"
     jq -e -s 'group_by((.timestamp - 3600) / 3600000 | floor)
         | map(map(.route_cost_usd) | add) | max <= 0.05 and .[1] > 0.04' "$T/out"
+    # A line without a time is as late as the one before, and does not stop the periods.
+    sed '7s/,"timestamp":[0-9]*//' "$T/timed" >"$T/untimed"
+    # shellcheck disable=SC2086
+    pick $prices --budget 0.05/h "$T/untimed" | jq -r '.route' >"$T/routes"
+    jq -r '.route' "$T/out" | diff - "$T/routes" | grep -c '^[<>]' | awk '$1 > 100 { exit 1 }'
 }
 
 @test "pick: what does not pay for the weak model" {

@@ -148,7 +148,7 @@ static void no_records(void) {
 
 static void broken(void) {
     fails("prompt,A,A_response\np,maybe,\n", ":2: column 'A': expected a score: True, False or a "
-          "number, found 'maybe'");
+          "number to 1e100, found 'maybe'");
     fails("prompt,A,A_response\n\"p\n\n\",inf,\n", ":2: column 'A': expected a score");
     fails("prompt,A,A_response\np,1\n", ":2: expected 3 cells as in the header, found 2");
     fails("prompt,A,A_response\n\"p,1,x\n",
@@ -157,19 +157,40 @@ static void broken(void) {
     fails("prompt,A,A,A_response\np,1,1,\n", "'A' is there twice");
     fails("prompt,id\np,1\n", "expected columns of scores");
     fails("prompt,note\np,x\n", "no column holds numbers");
-    fails("m,m|total_cost\n1,-3\n", "expected dollars, 0 or more, found '-3'");
+    fails("m,m|total_cost\n1,-3\n", "expected dollars, 0 to 1e100, found '-3'");
     fails("{\"scores\":{\"a\":\"b\"}}\n", ":1: byte 16: expected a score");
     fails("{\"scores\":[1]}\n", "expected an object with a value for each model");
     fails("{\"scores\":{\"a\":1}\n",
           ":1: byte 18: expected ',' or '}', found the end of the "
           "line");
-    fails("{\"input_tokens\":-1}\n", "expected a number of tokens, 0 or more");
+    fails("m,m|total_cost\n-1e101,3\n", "expected a score: True, False or a number to 1e100");
+    fails("{\"scores\":{\"a\":1e101}}\n", "expected a score: true, false or a number to 1e100");
+    fails("{\"input_tokens\":-1}\n", "expected a number of tokens, 0 to 1e100");
     fails("{\"embedding\":[1]}\n{\"embedding\":[1,2]}\n", ":2: expected an embedding of 1 numbers");
     static const char *const column[] = {"win"};
     const struct scores_options opt = {.column = column, .columns = 1};
     CHECK(!read_with("{\"scores\":{\"a\":1}}\n", &opt) && strstr(err.text, "a field 'win'"));
     CHECK(!read_with("a,b\n1,2\n", &opt) && strstr(err.text, "expected a column 'win'"));
     CHECK(!scores_read("/nonexistent", &opt, &err));
+}
+
+/* A header of very many columns takes no longer than a record of them. */
+static void wide(void) {
+    static const char *const column[] = {"c99999"};
+    const struct scores_options opt = {.column = column, .columns = 1};
+    struct buf text = {0};
+    buf_adds(&text, "A,A_response,B,B_response");
+    for (int i = 0; i < 200000; i++)
+        buf_printf(&text, ",c%d", i);
+    buf_adds(&text, "\n1,x,0,y");
+    for (int i = 0; i < 200000; i++)
+        buf_printf(&text, ",%d", i);
+    buf_adds(&text, "\n");
+    struct scores *s = read_with(text.data, &opt);
+    CHECK(s && s->n == 1 && s->models == 2);
+    CHECK_NEAR(s->column[0][0], 99999, 0);
+    scores_free(s);
+    buf_free(&text);
 }
 
 /* Rows for records that were left out are passed. */
@@ -237,6 +258,7 @@ int main(void) {
     RUN(exclusion);
     RUN(no_records);
     RUN(broken);
+    RUN(wide);
     RUN(embeddings);
     RUN(grows);
     unlink(path);

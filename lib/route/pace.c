@@ -137,6 +137,11 @@ static void start_period(struct pace *p) {
     p->totals.periods++;
 }
 
+/* What passed from one time to a later one: more than 63 bits where both are at the ends. */
+static uint64_t passed_ns(int64_t from, int64_t to) {
+    return (uint64_t)to - (uint64_t)from;
+}
+
 /* Periods of time begin at the first request, one after the other. */
 static void arrive(struct pace *p, int64_t at_ns) {
     int first = p->totals.periods == 0;
@@ -146,14 +151,15 @@ static void arrive(struct pace *p, int64_t at_ns) {
         p->period_start_ns = at_ns;
         start_period(p);
     } else {
-        double gap = (double)(at_ns - p->last_ns);
+        double gap = (double)passed_ns(p->last_ns, at_ns);
         p->gap_ns = isnan(p->gap_ns) ? gap : p->gap_ns + (gap - p->gap_ns) / SHARE_HORIZON;
     }
     p->last_ns = at_ns;
     if (p->o.requests > 0 && p->period_requests == p->o.requests)
         start_period(p);
-    if (p->o.period_ns > 0 && at_ns - p->period_start_ns >= p->o.period_ns) {
-        p->period_start_ns += (at_ns - p->period_start_ns) / p->o.period_ns * p->o.period_ns;
+    uint64_t into = passed_ns(p->period_start_ns, at_ns);
+    if (p->o.period_ns > 0 && into >= (uint64_t)p->o.period_ns) {
+        p->period_start_ns = at_ns - (int64_t)(into % (uint64_t)p->o.period_ns);
         start_period(p);
     }
 }

@@ -57,7 +57,7 @@ int scores_number(const char *text, size_t len, double *out) {
     if (copy[strspn(copy, "+-0123456789.eE")])
         return -1;
     *out = strtod(copy, &end);
-    if (*end || !isfinite(*out)) {
+    if (*end || !(fabs(*out) <= SCORES_MOST)) {
         *out = NAN;
         return -1;
     }

@@ -20,8 +20,8 @@
  *   JSON Lines: id, prompt, input_tokens, cached_tokens, and by model scores, costs,
  *   output_tokens, responses; embedding; any further columns
  *
- * A score is True, False or a finite number, more being better; an empty cell, null, NaN or None is
- * not known.
+ * A score is True, False or a number up to 1e100 and from -1e100, more being better; an empty cell,
+ * null, NaN or None is not known.
  */
 #ifndef SCORES_H
 #define SCORES_H

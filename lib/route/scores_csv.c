@@ -24,6 +24,7 @@ struct cell_role {
 
 struct scores_csv {
     struct cell_role *role;     /* [n] */
+    const struct cell_role **by_name;       /* [n] sorted; of the same name, as they come */
     size_t n;
     int candidates;             /* models are still to be told by the first record */
 };
@@ -76,11 +77,34 @@ static char separator_of(const char *line) {
     return *p == '\n' ? ',' : *p;
 }
 
-static size_t find(const struct scores_csv *c, const char *name, size_t len) {
+static int compare_names(const void *a, const void *b) {
+    const struct cell_role *x = *(const struct cell_role *const *)a;
+    const struct cell_role *y = *(const struct cell_role *const *)b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x > y) - (x < y);
+}
+
+static void sort_names(struct scores_csv *c) {
+    c->by_name = mem_array(c->n, sizeof *c->by_name);
     for (size_t i = 0; i < c->n; i++)
-        if (strlen(c->role[i].name) == len && !memcmp(c->role[i].name, name, len))
-            return i;
-    return c->n;
+        c->by_name[i] = &c->role[i];
+    qsort(c->by_name, c->n, sizeof *c->by_name, compare_names);
+}
+
+/* The first column of this name, n: there is none. */
+static size_t find(const struct scores_csv *c, const char *name, size_t len) {
+    size_t low = 0;
+    size_t high = c->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strncmp(c->by_name[middle]->name, name, len) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == c->n || strncmp(c->by_name[low]->name, name, len) || c->by_name[low]->name[len])
+        return c->n;
+    return (size_t)(c->by_name[low] - c->role);
 }
 
 /* The column that column i belongs to by its name, n: it stands alone. */
@@ -186,6 +210,7 @@ int scores_csv_header(struct scores_reader *r, char *line, struct err *err) {
             if (!strcasecmp(cell->name, known[k].name))
                 cell->role = known[k].role;
     }
+    sort_names(c);
     if (add_companions(r, &found, err) || (!found && add_plain(r, err)))
         return -1;
     return check_header(r, err);
@@ -196,6 +221,7 @@ void scores_csv_free(struct scores_csv *c) {
         return;
     for (size_t i = 0; i < c->n; i++)
         free(c->role[i].name);
+    free(c->by_name);
     free(c->role);
     free(c);
 }
@@ -234,7 +260,7 @@ static int take_number(const struct scores_reader *r, size_t i, int64_t line, do
 }
 
 static int take_cell(struct scores_reader *r, size_t i, struct scores_row *row, struct err *err) {
-    static const char count[] = "a number of tokens, 0 or more";
+    static const char count[] = "a number of tokens, 0 to 1e100";
     const struct cell_role *cell = &r->header->role[i];
     const struct reqs_text text = {csv_cell(&r->csv, i), r->csv.cell[i].len};
     struct scores_answer *a = &r->answer[cell->model];
@@ -244,10 +270,10 @@ static int take_cell(struct scores_reader *r, size_t i, struct scores_row *row, 
     case INPUT: return take_number(r, i, row->line, 0, count, &row->input_tokens, err);
     case CACHED: return take_number(r, i, row->line, 0, count, &row->cached_tokens, err);
     case SCORE:
-        return take_number(r, i, row->line, -INFINITY, "a score: True, False or a number",
+        return take_number(r, i, row->line, -INFINITY, "a score: True, False or a number to 1e100",
                            &a->score, err);
     case COST:
-        return take_number(r, i, row->line, 0, "dollars, 0 or more", &a->usd, err);
+        return take_number(r, i, row->line, 0, "dollars, 0 to 1e100", &a->usd, err);
     case OUTPUT: return take_number(r, i, row->line, 0, count, &a->output_tokens, err);
     case RESPONSE: a->response_chars = scores_chars(text.data, text.len); return 0;
     default: return 0;

@@ -28,7 +28,7 @@ static int take_number(struct json *j, double least, const char *want, double *o
     if (c == '"' || json_text(j, &text))
         return json_fail(j, want);
     *out = strtod(text.data, NULL);
-    if (isfinite(*out) && *out >= least)
+    if (fabs(*out) <= SCORES_MOST && *out >= least)
         return 0;
     j->at = start;
     return json_fail(j, want);
@@ -39,9 +39,9 @@ enum by_model { SCORES, COSTS, OUTPUTS, RESPONSES };
 static int take_answer(struct json *j, enum by_model what, struct scores_answer *a) {
     struct reqs_text text;
     switch (what) {
-    case SCORES: return take_number(j, -INFINITY, "a score: true, false or a number", &a->score);
-    case COSTS: return take_number(j, 0, "dollars, 0 or more", &a->usd);
-    case OUTPUTS: return take_number(j, 0, "a number of tokens, 0 or more", &a->output_tokens);
+    case SCORES: return take_number(j, -INFINITY, "a score: true, false or a number to 1e100", &a->score);
+    case COSTS: return take_number(j, 0, "dollars, 0 to 1e100", &a->usd);
+    case OUTPUTS: return take_number(j, 0, "a number of tokens, 0 to 1e100", &a->output_tokens);
     default:
         if (json_null(j))
             return 0;
@@ -130,7 +130,7 @@ static int take_asked(struct scores_reader *r, struct json *j, const struct reqs
 
 static int take_member(struct scores_reader *r, struct json *j, const struct reqs_text *key,
                        struct scores_row *row) {
-    static const char count[] = "a number of tokens, 0 or more";
+    static const char count[] = "a number of tokens, 0 to 1e100";
     if (take_asked(r, j, key, row))
         return -1;
     if (is(key, "scores"))
