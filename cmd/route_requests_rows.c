@@ -13,13 +13,13 @@ static const struct field columns[] = {
     {"requests", FIELD_COUNT, 1},
     {"apgr", 3, 0}, {"apgr_low", 3, 0}, {"apgr_high", 3, 0},
     {"apgr_over_length", 3, 1}, {"apgr_over_length_low", 3, 1}, {"apgr_over_length_high", 3, 1},
-    {"cpt20_percent", 2, 0}, {"cpt20_low", 2, 1}, {"cpt20_high", 2, 1},
-    {"cpt50_percent", 2, 0}, {"cpt50_low", 2, 0}, {"cpt50_high", 2, 0},
-    {"cpt80_percent", 2, 0}, {"cpt80_low", 2, 0}, {"cpt80_high", 2, 0},
+    {"cpt20_percent", 2, 1}, {"cpt20_low", 2, 1}, {"cpt20_high", 2, 1},
+    {"cpt50_percent", 2, 0}, {"cpt50_low", 2, 1}, {"cpt50_high", 2, 1},
+    {"cpt80_percent", 2, 0}, {"cpt80_low", 2, 1}, {"cpt80_high", 2, 1},
     {"aiq", 4, 0}, {"aiq_low", 4, 1}, {"aiq_high", 4, 1},
     {"threshold", 4, 0}, {"learn_share", 4, 0}, {"learn_quality", 5, 1}, {"strong_share", 4, 0},
     {"quality", 5, 0}, {"quality_low", 5, 1}, {"quality_high", 5, 1}, {"usd_per_request", 6, 0}};
-enum { COLUMNS = sizeof columns / sizeof *columns, AIQ = 19, THRESHOLD = 22, USD = COLUMNS - 1 };
+enum { COLUMNS = sizeof columns / sizeof *columns, AIQ = 19, THRESHOLD = 22, SHARE = 25, USD = COLUMNS - 1 };
 
 /* Where a router is run: what was chosen on the requests to learn from, and what it gave. */
 struct run {
@@ -270,8 +270,8 @@ void requests_rows(const struct requests_options *o, const struct requests_data 
     struct fields f;
     memcpy(shown, columns, sizeof columns);
     shown[AIQ].wide = shown[USD].wide = !d->priced;
-    for (int i = THRESHOLD; i < THRESHOLD + 2; i++)
-        shown[i].wide = o->target == TARGET_NONE;
+    shown[THRESHOLD].wide = shown[THRESHOLD + 1].wide = shown[SHARE].wide =
+        o->target == TARGET_NONE;
     say_gap(o, d);
     fields_open(&f, shown, COLUMNS, &o->common);
     put_routers(&f, o, d, all);
