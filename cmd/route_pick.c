@@ -99,6 +99,8 @@ static void take_budget(struct pick_options *o, const char *arg) {
         free(text);
         return;
     }
+    if (period && !*period)
+        usage_die("--budget: '%s': expected a period behind the slash, as in 5/1000 or 5/h", arg);
     if (period) {               /* "h" is one hour */
         char *one = mem_printf("%s%s", strchr("smhd", *period) ? "1" : "", period);
         o->period_requests = 0;
@@ -186,7 +188,9 @@ static const char *parse(struct pick_options *o, int argc, char **argv) {
             take_option(o, c, optarg);
     check(o);
     const char *path = common_inputs(argc, argv, usage, 1, &n)[0];
-    if (o->calibrate && !strcmp(o->calibrate, "-") && !strcmp(path, "-"))
+    int stdins = !strcmp(path, "-") + (o->calibrate && !strcmp(o->calibrate, "-")) +
+                 (o->embeddings && !strcmp(o->embeddings, "-"));
+    if (stdins > 1)
         usage_die("stdin can be read only once");
     return path;
 }

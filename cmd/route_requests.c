@@ -218,6 +218,16 @@ static void take_option(struct requests_options *o, int c, const char *arg) {
     }
 }
 
+static void check_stdin(const struct requests_options *o) {
+    const char *const from[] = {o->path, o->train, o->read.exclude, o->embeddings,
+                                o->train_embeddings};
+    int stdins = 0;
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        stdins += from[i] && !strcmp(from[i], "-");
+    if (stdins > 1 || (o->train && o->read.exclude && !strcmp(o->read.exclude, "-")))
+        usage_die("stdin can be read only once");
+}
+
 static void check(const struct requests_options *o) {
     if (o->train && (o->split > 0 || o->read.part))
         usage_die("either --split or --train");
@@ -227,8 +237,7 @@ static void check(const struct requests_options *o) {
         usage_die("either --curve or --pareto");
     if (o->weak && o->strong && !strcmp(o->weak, o->strong))
         usage_die("--weak, --strong: '%s': expected two models", o->weak);
-    if (o->train && !strcmp(o->train, "-") && !strcmp(o->path, "-"))
-        usage_die("stdin can be read only once");
+    check_stdin(o);
 }
 
 static void parse(struct requests_options *o, int argc, char **argv) {

@@ -313,6 +313,8 @@ void requests_read(const struct requests_options *o, struct requests_data *d) {
     notes.dropped = judge->s->n - judge->n - (d->apart && !o->train ? learn->n : 0);
     if (o->train)
         notes.dropped += learn->s->n - learn->n;
+    if (d->apart && !learn->n && o->read.part)
+        warn("--split: no request has %s", o->read.part);
     if (!judge->n || (d->apart && !learn->n))
         nothing(judge->n ? "no requests to learn from" : "no requests to judge");
     gather(o, judge, &notes);
@@ -321,6 +323,8 @@ void requests_read(const struct requests_options *o, struct requests_data *d) {
         gather(o, learn, &notes);
         d->priced &= is_priced(learn);
     }
+    if (o->target == TARGET_USD && !d->priced)
+        usage_die("--usd: expected costs in the input, or --price-weak and --price-strong");
     if (d->priced) {
         set_costs(judge);
         if (d->apart)

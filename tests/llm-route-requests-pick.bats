@@ -186,6 +186,7 @@ prices="--price-weak 1,1 --price-strong 10,10 --output-tokens 10"
                 "--budget 5/never" "--quality 1" "--by knn --share 1" "--over maybe --share 1" \
                 "--price-weak 1,1 --share 1" "--embeddings x --share 1" "--bad no --share 1" \
                 "--weak a --strong a --share 1" "--threshold 1 --quality 1" "--by - --share 1" \
+                "--budget 5/ $prices" "--calibrate - --embeddings - --share 1" \
                 "--quality 1 --by random --calibrate $T/past.csv" "--share 1 $T/in"; do
         # shellcheck disable=SC2086
         fails 2 requests pick $args "$T/in"

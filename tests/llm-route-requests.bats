@@ -287,10 +287,13 @@ END
                 "--share 10% --quality 0.5" "--neighbours 0" "--price 3,4" "--price =3,4" \
                 "--price-weak 3" "--level 2" "--steps 0" "--curve --pareto" "--pareto" \
                 "--weak small --strong small" "--train $T/s.csv --split 50%" \
-                "--train-embeddings x.npy" "--usd -1" "--resamples 3"; do
+                "--train-embeddings x.npy" "--usd -1" "--resamples 3" "--usd 1" \
+                "--train - --exclude -" "--embeddings - --exclude -"; do
         # shellcheck disable=SC2086
         fails 2 requests $args "$T/s.csv"
     done
+    run -4 "$ROUTE" requests --split prompt=none "$T/s.csv"
+    [[ $output == *"no request has prompt=none"* ]]
     fails 1 requests "$T/none.csv"
     fails 1 requests --by nothing "$T/s.csv"
     grep -q "expected a column 'nothing'" "$T/err"

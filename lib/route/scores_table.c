@@ -189,14 +189,14 @@ int scores_read_embeddings(struct scores *s, const char *path, struct err *err) 
     s->dim = 0;
     struct npy_reader npy = {.z = z};
     while ((rc = npy_read_header(&npy, err)) == 1)
-        if (take_array(s, &npy, path, &row, &at, err)) {
+        if (take_array(s, &npy, zio_name(z), &row, &at, err)) {
             rc = -1;
             break;
         }
-    zio_abort(z);
     if (rc == 0 && row != s->records)
-        return err_set(err, "%s: expected %lld rows, a request each, found %lld", path,
-                       (long long)s->records, (long long)row);
+        rc = err_set(err, "%s: expected %lld rows, a request each, found %lld", zio_name(z),
+                     (long long)s->records, (long long)row);
+    zio_abort(z);
     return rc;
 }
 
