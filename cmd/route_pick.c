@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "lib/base/num.h"
-#include "lib/cache/idmap.h"
 #include "lib/route/nearest.h"
 #include "lib/trace/reqs_line.h"
 
@@ -205,11 +204,9 @@ struct pick {
     struct ask line;
     struct buf out;
     int64_t bad, overspent;
+    struct pick_sessions *sessions;
     int stopped;
     int timed;                  /* some line had a time of its own */
-
-    struct idmap *sessions;     /* which model a session was sent to last */
-    uint8_t *last;              /* [sessions] */
 };
 
 static int64_t clock_now(void) {
@@ -222,29 +219,6 @@ static int64_t clock_now(void) {
 static int64_t time_of(struct pick *p) {
     p->timed |= p->line.has_time;
     return p->line.has_time ? p->line.at_ns : p->timed ? INT64_MIN : clock_now();
-}
-
-/* The number of the line's session; -1: it has none. */
-static int64_t session_of(struct pick *p) {
-    uint32_t before = idmap_count(p->sessions);
-    uint32_t dense;
-    if (!p->line.has_session || idmap_add(p->sessions, &p->line.session, 1, &dense))
-        return -1;
-    if (dense == before) {
-        if ((before & (before - 1)) == 0)
-            p->last = mem_grow(p->last, 2 * (size_t)before + 2, sizeof *p->last);
-        p->last[dense] = PICK_MODELS;   /* not known */
-    }
-    return dense;
-}
-
-/* A prefix is in the cache of the model that its session was sent to; of both, for all that is
- * known, where the session is new or has no name. */
-static void find_cached(const struct pick *p, int64_t session, double cached[PICK_MODELS]) {
-    int last = session < 0 ? PICK_MODELS : p->last[session];
-    double tokens = isnan(p->line.cached_tokens) ? 0 : p->line.cached_tokens;
-    for (int m = 0; m < PICK_MODELS; m++)
-        cached[m] = last == PICK_MODELS || last == m ? tokens : 0;
 }
 
 /* The model, -1: none. */
@@ -270,8 +244,8 @@ static int route_line(struct pick *p, char *line, struct err *err) {
     if (ask_read(&p->line, line, names, err) ||
         pick_router_score(p->router, &p->line, &q.score, err))
         return -1;
-    int64_t session = session_of(p);
-    find_cached(p, session, cached);
+    int64_t session = pick_session(p->sessions, &p->line);
+    pick_session_cached(p->sessions, session, &p->line, cached);
     if (pick_router_cost(p->router, &p->line, cached, usd, err))
         return -1;
     q.weak_usd = usd[PICK_WEAK];
@@ -283,8 +257,7 @@ static int route_line(struct pick *p, char *line, struct err *err) {
         p->stopped = 1;
         return 0;
     }
-    if (session >= 0 && model >= 0)
-        p->last[session] = (uint8_t)model;
+    pick_session_sent(p->sessions, session, model);
     double cost = model < 0 ? 0 : pick_router_priced(p->router) ? usd[model] : NAN;
     ask_write(&p->out, &p->line, model < 0 ? NULL : names->model[model],
               pick_router_shown(p->router, q.score), cost);
@@ -399,11 +372,10 @@ int route_requests_pick(int argc, char **argv) {
         .share = o.share, .usd = o.usd, .requests = o.period_requests, .period_ns = o.period_ns,
         .threshold = pick_router_threshold(p.router), .seed = o.seed});
     pick_router_teach(p.router, p.pace);
-    p.sessions = idmap_new();
+    p.sessions = pick_sessions_new();
     run(&p, path);
     int status = finish(&p);
-    idmap_free(p.sessions);
-    free(p.last);
+    pick_sessions_free(p.sessions);
     buf_free(&p.out);
     ask_free(&p.line);
     pace_free(p.pace);

@@ -2,6 +2,7 @@
  *
  *   route_pick.c           options, the stream, what is said at the end
  *   route_pick_router.c    scores of requests, and what a calibration says of them
+ *   route_pick_session.c   in which model's cache a session's prefix is
  */
 #ifndef ROUTE_PICK_H
 #define ROUTE_PICK_H
@@ -55,5 +56,20 @@ double pick_router_shown(const struct pick_router *r, double score);
 double pick_router_threshold(const struct pick_router *r);
 /* Shows past requests to p. */
 void pick_router_teach(const struct pick_router *r, struct pace *p);
+
+/* ---- sessions ----------------------------------------------------------------------------- */
+
+struct pick_sessions;
+
+struct pick_sessions *pick_sessions_new(void);
+void pick_sessions_free(struct pick_sessions *s);       /* NULL is fine */
+/* The number of the line's session; -1: it has none. */
+int64_t pick_session(struct pick_sessions *s, const struct ask *l);
+/* Input tokens that each model has in its cache: those of the line at the model that the session
+ * was sent to last; at both, for all that is known, where the session is new or has no name. */
+void pick_session_cached(const struct pick_sessions *s, int64_t session, const struct ask *l,
+                         double cached[PICK_MODELS]);
+/* model -1: to none. */
+void pick_session_sent(struct pick_sessions *s, int64_t session, int model);
 
 #endif

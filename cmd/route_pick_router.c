@@ -271,7 +271,8 @@ static void find_threshold(struct pick_router *r) {
     r->threshold = point.threshold;
     if (!r->o->common.quiet)
         warn("threshold %g: %.1f %% of the calibration go to %s, mean score %.4g",
-             pick_router_shown(r, point.threshold), 100 * point.share, r->names.model[PICK_STRONG], point.quality);
+             pick_router_shown(r, point.threshold), 100 * point.share,
+             r->names.model[PICK_STRONG], point.quality);
     judge_order_free(order);
 }
 

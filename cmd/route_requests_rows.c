@@ -19,7 +19,8 @@ static const struct field columns[] = {
     {"aiq", 4, 0}, {"aiq_low", 4, 1}, {"aiq_high", 4, 1},
     {"threshold", 4, 0}, {"learn_share", 4, 0}, {"learn_quality", 5, 1}, {"strong_share", 4, 0},
     {"quality", 5, 0}, {"quality_low", 5, 1}, {"quality_high", 5, 1}, {"usd_per_request", 6, 0}};
-enum { COLUMNS = sizeof columns / sizeof *columns, AIQ = 19, THRESHOLD = 22, SHARE = 25, USD = COLUMNS - 1 };
+enum { COLUMNS = sizeof columns / sizeof *columns, AIQ = 19, THRESHOLD = 22, SHARE = 25,
+       USD = COLUMNS - 1 };
 
 /* Where a router is run: what was chosen on the requests to learn from, and what it gave. */
 struct run {

@@ -39,7 +39,8 @@ enum by_model { SCORES, COSTS, OUTPUTS, RESPONSES };
 static int take_answer(struct json *j, enum by_model what, struct scores_answer *a) {
     struct reqs_text text;
     switch (what) {
-    case SCORES: return take_number(j, -INFINITY, "a score: true, false or a number to 1e100", &a->score);
+    case SCORES:
+        return take_number(j, -INFINITY, "a score: true, false or a number to 1e100", &a->score);
     case COSTS: return take_number(j, 0, "dollars, 0 to 1e100", &a->usd);
     case OUTPUTS: return take_number(j, 0, "a number of tokens, 0 to 1e100", &a->output_tokens);
     default:
