@@ -94,6 +94,8 @@ static void parse(struct options *o, int argc, char **argv) {
         arg_choice("--by", given(o, OPT_BY), parts);
     if (given(o, OPT_PRICE))
         prices_parse("--price", given(o, OPT_PRICE), &o->prices);
+    if (o->prices.book && isnan(prices_relative(&o->prices, USAGE_INPUT, 0)))
+        usage_die("--price: '%s': input is free, and a cache saves nothing", given(o, OPT_PRICE));
     cache_trace_operand(argc, argv, usage, &o->in);
 }
 

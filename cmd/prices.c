@@ -69,8 +69,13 @@ static struct book *named_book(const char *value, char **model) {
     return b;
 }
 
+/* The path of a book may begin as a number does: "./mine.book:small". */
+static int is_flat(const char *value) {
+    return !strchr(value, ':') && (isdigit((unsigned char)*value) || strchr(".,-", *value));
+}
+
 void prices_parse(const char *option, const char *value, struct prices *out) {
-    if (isdigit((unsigned char)*value) || *value == '.' || *value == ',' || *value == '-') {
+    if (is_flat(value)) {
         out->book = flat_book(option, value);
         out->model = mem_strdup(FLAT);
     } else {
@@ -78,7 +83,7 @@ void prices_parse(const char *option, const char *value, struct prices *out) {
     }
     out->biller = biller_new(out->book, &(struct bill_options){
         .at_ns = USAGE_NO_TIME, .now_ns = now_ns(), .model = out->model});
-    if (isnan(prices_relative(out, USAGE_INPUT, 0)))
+    if (isnan(prices_usd(out, 1, 0, 0)))
         usage_die("%s: the price book '%s' has no price for '%s'", option, out->book->name,
                   out->model);
 }
@@ -104,5 +109,6 @@ double prices_relative(const struct prices *p, enum usage_kind kind, int64_t ttl
     struct usage other = {.n = 0};
     usage_add(&input, USAGE_INPUT, USAGE_TEXT, 0, 1000);
     usage_add(&other, kind, USAGE_TEXT, ttl_ns, kind == USAGE_STORAGE ? 1000 * HOUR_MS : 1000);
-    return bill_of(p, &other) / bill_of(p, &input);
+    double x = bill_of(p, &other) / bill_of(p, &input);
+    return isfinite(x) ? x : NAN;
 }

@@ -29,7 +29,8 @@ void prices_parse(const char *option, const char *value, struct prices *out);
 /* Dollars of so many tokens; cached ones are part of the input. NAN when no price was given. */
 double prices_usd(const struct prices *p, int64_t input, int64_t cached, int64_t output);
 /* What a token of this kind costs (a stored one: for an hour), with a fresh one of input as 1, in
- * prompts of 1000; ttl_ns as in struct usage_amount. NAN: the book has no price for it. */
+ * prompts of 1000; ttl_ns as in struct usage_amount. NAN: the book has no price for it, or input is
+ * free. */
 double prices_relative(const struct prices *p, enum usage_kind kind, int64_t ttl_ns);
 
 #endif

@@ -87,6 +87,19 @@ prices="--price-weak 1,1 --price-strong 10,10 --output-tokens 10"
     jq -r '.route' "$T/out" | diff - "$T/routes" | grep -c '^[<>]' | awk '$1 > 100 { exit 1 }'
 }
 
+@test "pick: prices of a book beside, of a model that is free" {
+    printf 'book my\nmodel big\n' >"$T/my.book"
+    printf 'price big %s\n' "input 10" "read 1" "output 20" >>"$T/my.book"
+    echo '{"input_tokens":1000000,"cached_tokens":500000,"output_tokens":1000000}' >"$T/in"
+    local route
+    route=$(realpath "$ROUTE")
+    cd "$T"
+    for share in 0 1; do
+        "$route" requests pick -q --by random --share $share --price-weak 0,0 \
+            --price-strong ./my.book:big in | jq -e ".route_cost_usd == $share * 25.5"
+    done
+}
+
 @test "pick: what does not pay for the weak model" {
     requests 100 >"$T/in"
     # shellcheck disable=SC2086
@@ -186,7 +199,7 @@ prices="--price-weak 1,1 --price-strong 10,10 --output-tokens 10"
                 "--budget 5/never" "--quality 1" "--by knn --share 1" "--over maybe --share 1" \
                 "--price-weak 1,1 --share 1" "--embeddings x --share 1" "--bad no --share 1" \
                 "--weak a --strong a --share 1" "--threshold 1 --quality 1" "--by - --share 1" \
-                "--budget 5/ $prices" "--calibrate - --embeddings - --share 1" \
+                "--price-weak , --price-strong 1,1 --share 1" "--budget 5/ $prices" "--calibrate - --embeddings - --share 1" \
                 "--quality 1 --by random --calibrate $T/past.csv" "--share 1 $T/in"; do
         # shellcheck disable=SC2086
         fails 2 requests pick $args "$T/in"
