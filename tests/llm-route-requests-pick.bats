@@ -91,11 +91,11 @@ prices="--price-weak 1,1 --price-strong 10,10 --output-tokens 10"
     printf 'book my\nmodel big\n' >"$T/my.book"
     printf 'price big %s\n' "input 10" "read 1" "output 20" >>"$T/my.book"
     echo '{"input_tokens":1000000,"cached_tokens":500000,"output_tokens":1000000}' >"$T/in"
-    local route
-    route=$(realpath "$ROUTE")
+    local program
+    program=$(realpath "$ROUTE")
     cd "$T"
     for share in 0 1; do
-        "$route" requests pick -q --by random --share $share --price-weak 0,0 \
+        "$program" requests pick -q --by random --share $share --price-weak 0,0 \
             --price-strong ./my.book:big in | jq -e ".route_cost_usd == $share * 25.5"
     done
 }
