@@ -203,7 +203,7 @@ static int replay(const struct options *o, struct replay_jobs *j, const struct r
     int counted = j->result[0].lookups > 0;
     if (!counted) {
         warn("%s: %s", input_name(o->path),
-             s->tokens ? "nothing is left behind the warm-up" : "no tokens");
+             opt.warmup > 0 ? "nothing is left behind the warm-up" : "no token has experts");
     } else {
         const struct replay_report report = {.jobs = j, .trace = of, .device = d,
                                              .source = source, .rest_bytes = opt.other_bytes,

@@ -142,7 +142,7 @@ static double one_budget(const char *word, double all) {
         bytes = INFINITY;
     } else if (arg_take_off(text, "%")) {
         if (!num_float(text, 0, 100, &share) && share > 0)
-            bytes = floor(share * all / 100);
+            bytes = fmax(floor(share * all / 100), 1);
     } else {
         arg_take_off(text, "B");
         if (!num_size(text, 1, INT64_MAX, &n))

@@ -243,6 +243,14 @@ near() {
     fails 4 replay --budget 4K --warmup 1000 "$T/trace"
 }
 
+@test "replay: a model of a few bytes has budgets too" {
+    printf '# route_trace v1\n# model=x arch=y n_layer=1 n_expert=1 n_expert_used=1\n' >"$T/tiny"
+    printf '# layer=0 expert_bytes=5 dense_bytes=0\nturn,phase,step,layer,slot,expert,' >>"$T/tiny"
+    printf 'weight,residency,expert_bytes\n0,1,0,0,0,0,1,0,5\n0,1,1,0,0,0,1,0,5\n' >>"$T/tiny"
+    "$ROUTE" replay -q --policy lru "$T/tiny" | tsv budget_bytes >"$T/out"
+    [ "$(tr '\n' ' ' <"$T/out")" = "1 1 1 1 2 2 3 " ]
+}
+
 @test "replay: bad values end with exit 2" {
     replay_trace >"$T/trace"
     for args in "--policy mru" "--policy lru:half=2" "--policy lfu-decay:half=0" \
