@@ -192,7 +192,8 @@ static const struct {
     {HEAD COLUMNS "0,0,0,0,0,-1,1\n", "expected a whole number as expert, found '-1'"},
     {HEAD COLUMNS "0,0,99999999999,0,0,1,1\n", "expected a whole number as step"},
     {HEAD COLUMNS "0,0,0,0,0\n", "expected columns as in the header"},
-    {HEAD COLUMNS "0,0,0,0,0,1x,1\n", "line 4: expected a comma"},
+    {HEAD COLUMNS "0,0,0,0,0,1x,1\n", "line 4: expected a whole number as expert, found '1x'"},
+    {HEAD "turn,turn,turn,step,layer,slot,expert\n0,0,1,0,0,0,2\n", "each of them once"},
     {HEAD COLUMNS "0,0,0,0,0,1,1\n0,0,0,0,0,1,1\n", "expected slot 0 once, found it twice"},
     {HEAD COLUMNS "0,0,1,0,0,1,1\n0,0,0,0,0,1,1\n", "line 5: expected steps of a prefill"},
     {"{}\n{\"a\":1}\n", "found 2 lines without"},
@@ -234,6 +235,21 @@ static void texts_that_lie(void) {
         }
         routed_set_free(s);
     }
+}
+
+/* A walk that follows such a line to its end has no stack for it. */
+static void deep_lines_are_refused(void) {
+    struct buf b = {0};
+    struct err err;
+    buf_adds(&b, "{\"choices\":[{");
+    for (int i = 0; i < 300000; i++)
+        buf_adds(&b, "\"sgl_ext\":{");
+    for (int i = 0; i < 300000; i++)
+        buf_addc(&b, '}');
+    buf_adds(&b, "}]}\n");
+    CHECK(!read_text(b.data, &(struct routed_options){0}, &err));
+    CHECK(strstr(err.text, "nested less than 1024 deep"));
+    buf_free(&b);
 }
 
 /* ---- a shape ---------------------------------------------------------------------------- */
@@ -317,6 +333,7 @@ int main(void) {
     RUN(large_passes_come_in_pieces);
     RUN(csv_of_several_turns);
     RUN(texts_that_lie);
+    RUN(deep_lines_are_refused);
     RUN(shapes_number_layers);
     RUN(prompts_are_told_apart);
     scratch_remove();

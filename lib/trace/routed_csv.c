@@ -11,6 +11,7 @@
  * into rows only as they are handed out. The column expert_bytes is what was read from disk, 0 for
  * an expert that was there: the sizes are those of the comments.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,27 @@ static int check_line(const struct routed *r, struct err *err) {
     return 0;
 }
 
+static int cell_error(const struct routed *r, const char *expected, const char *found,
+                      struct err *err) {
+    size_t len = strcspn(found, ",\r\n");
+    return err_set(err, "%s: line %lld: expected %s, found '%.*s'", r->name,
+                   (long long)r->lines.number, expected, (int)(len < 40 ? len : 40), found);
+}
+
+static int take_cell(const struct routed *r, int field, const char **p, struct err *err) {
+    struct routed_csv *s = r->state;
+    const char *start = *p;
+    char expected[64];
+    if (field == ROUTED_CSV_FIELDS) {
+        *p += strcspn(start, ",\n");
+        return 0;
+    }
+    if (take_u32(p, &s->next[field]) == 0 && (**p == ',' || **p == '\n' || **p == '\r'))
+        return 0;
+    snprintf(expected, sizeof expected, "a whole number as %s", routed_csv_names[field]);
+    return cell_error(r, expected, start, err);
+}
+
 /* Fills s->next: 1 a line, 0 the end, -1. */
 static int next_line(struct routed *r, struct err *err) {
     struct routed_csv *s = r->state;
@@ -119,15 +141,9 @@ static int next_line(struct routed *r, struct err *err) {
     for (int i = 0; i < s->head.columns; i++) {
         if (i > 0 && *p++ != ',')
             return line_error(r, "columns as in the header", i, err);
-        if (s->head.column[i] == ROUTED_CSV_FIELDS)
-            p += strcspn(p, ",\n");
-        else if (take_u32(&p, &s->next[s->head.column[i]]))
-            return err_set(err, "%s: line %lld: expected a whole number as %s, found '%.*s'",
-                           r->name, (long long)r->lines.number, routed_csv_names[s->head.column[i]],
-                           (int)strcspn(p, ",\r\n") % 40, p);
+        if (take_cell(r, s->head.column[i], &p, err))
+            return -1;
     }
-    if (*p != ',' && *p != '\n' && *p != '\r')
-        return line_error(r, "a comma after columns", *p, err);
     return check_line(r, err) ? -1 : 1;
 }
 

@@ -76,9 +76,10 @@ static int take_comment(const struct routed *r, const char *line, struct said *s
 
 /* ---- the header ------------------------------------------------------------------------- */
 
-static int take_header(const struct routed *r, struct routed_csv_head *s, const char *line,
-                       struct err *err) {
+/* 1: each field has a column, and one alone. */
+static int find_columns(struct routed_csv_head *s, const char *line) {
     unsigned seen = 0;
+    unsigned twice = 0;
     int n = 0;
     for (const char *p = line; *p && *p != '\n'; n++) {
         size_t len = strcspn(p, ",\r\n");
@@ -90,17 +91,24 @@ static int take_header(const struct routed *r, struct routed_csv_head *s, const 
                 continue;
             s->column[n] = f;
             s->columns = n + 1;
-            seen += 1u << f;
+            twice |= seen & 1u << f;
+            seen |= 1u << f;
         }
         p += len;
         p += *p == '\r';
         p += *p == ',';
     }
-    if (seen == (1u << ROUTED_CSV_FIELDS) - 1)
+    return !twice && seen == (1u << ROUTED_CSV_FIELDS) - 1;
+}
+
+static int take_header(const struct routed *r, struct routed_csv_head *s, const char *line,
+                       struct err *err) {
+    size_t len = strcspn(line, "\r\n");
+    if (find_columns(s, line))
         return 0;
-    return err_set(err, "%s: line %lld: expected the header "
-                   "turn,phase,step,layer,slot,expert,..., found '%.*s'", r->name,
-                   (long long)r->lines.number, (int)strcspn(line, "\r\n") % 200, line);
+    return err_set(err, "%s: line %lld: expected the header turn,phase,step,layer,slot,expert,..., "
+                   "each of them once, found '%.*s'", r->name, (long long)r->lines.number,
+                   (int)(len < 200 ? len : 200), line);
 }
 
 /* Layers that have experts: those whose sizes say so, all where no sizes are said. */

@@ -81,8 +81,10 @@ static int note_count(struct json *j, int64_t *out) {
     return rc;
 }
 
+#define INNER_MOST 2            /* choices[i].sgl_ext: no reason to follow a line deeper */
+
 /* Members of an object that has routes in it but is not the line's: choices[i], meta_info. */
-static int walk_inner(struct json *j, struct record *c) {
+static int walk_inner(struct json *j, struct record *c, int depth) {
     struct reqs_text key;
     int first = 1;
     int rc;
@@ -92,8 +94,8 @@ static int walk_inner(struct json *j, struct record *c) {
     while ((rc = json_member(j, &first, &key)) == 1) {
         if (same(&key, "routed_experts"))
             rc = note_routes(j, c, ROUTED_LAYERS_K);
-        else if (same(&key, "sgl_ext"))
-            rc = walk_inner(j, c);
+        else if (same(&key, "sgl_ext") && depth < INNER_MOST)
+            rc = walk_inner(j, c, depth + 1);
         else if (same(&key, "prompt_tokens") || same(&key, "prompt_token_ids"))
             rc = note_count(j, &c->prompt_tokens);
         else if (same(&key, "completion_tokens") || same(&key, "token_ids"))
@@ -113,7 +115,7 @@ static int walk_choices(struct json *j, struct record *c) {
         return json_skip(j);
     json_take(j, '[');
     while ((rc = json_element(j, &first)) == 1)
-        if (walk_inner(j, c))
+        if (walk_inner(j, c, 1))
             return -1;
     return rc;
 }
@@ -135,7 +137,7 @@ static int take_member(struct json *j, const struct reqs_text *key, struct recor
     if (same(key, "choices") || same(key, "outputs"))
         return walk_choices(j, c);
     if (same(key, "meta_info") || same(key, "sgl_ext") || same(key, "usage"))
-        return walk_inner(j, c);
+        return walk_inner(j, c, 1);
     if (same(key, "prompt_tokens") || same(key, "num_prompt_tokens") ||
         same(key, "prompt_token_ids"))
         return note_count(j, &c->prompt_tokens);
