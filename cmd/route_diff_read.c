@@ -232,6 +232,8 @@ void diff_read(const struct diff_options *o, char **path, int n, struct diff_sid
         opt.labels = i && o->labels_b ? o->labels_b : opt.labels;
         read_side(&opt, s);
     }
+    if (!side[0].model.layers || !side[1].model.layers)
+        return;                 /* nothing in it: no model either */
     check_models(side, n);
     if (o->control)
         control(o, side);

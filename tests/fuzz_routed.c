@@ -18,7 +18,7 @@ enum { OPENED = 1, TOKENS = 2, COUNTS = 4, LABELS = 8, WHOLE = 16 };
 /* ---- the target ------------------------------------------------------------------------- */
 
 static void check_model(const struct routed_model *m) {
-    NEED(m->layers > 0 && m->experts >= 0 && m->experts <= ROUTED_EXPERTS_MOST && m->k >= 0);
+    NEED(m->layers >= 0 && m->experts >= 0 && m->experts <= ROUTED_EXPERTS_MOST && m->k >= 0);
     NEED((int64_t)m->layers * m->experts <= 1 << 24);
     for (int i = 0; i < m->layers; i++) {
         NEED(m->layer_index[i] >= 0);

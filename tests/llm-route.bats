@@ -132,8 +132,8 @@ loads() {
     }
     try /nonexistent "No such file"
     try "$T" "Is a directory"
-    : >"$T/empty"
-    try "$T/empty" "found nothing"
+    printf 'PK' >"$T/short"
+    try "$T/short" "found columns PK"
     head -c 100 /dev/zero >"$T/zeros"
     try "$T/zeros" "expected routes (.npy, CSV, JSON Lines, a count table), found other bytes"
     printf 'PK\3\4\24\0\0\0\0\0\0\0\0\0' >"$T/torch.pt"
@@ -152,10 +152,33 @@ loads() {
     { printf '{"routed_experts":['; cat "$T/line"; } >"$T/deep"
     try "$T/deep" "line 1, column"
     printf 'layer\texpert\tcount\n0\t1\t-1\n' >"$T/bad.tsv"
-    try "$T/bad.tsv" "line 2: count: expected a number from 0, found '-1'"
+    try "$T/bad.tsv" "line 2: count: expected a number from 0 to 1e18, found '-1'"
     fails 2 stats --experts 0 "$T/array.npy"
     fails 1 stats --experts 3 "$T/array.npy"
     grep -q "token 0, layer 1: expected an expert from -1 to 2, found 3" "$T/err"
+}
+
+@test "an input without a byte, a row or a token is exit 4 in every verb" {
+    forms
+    : >"$T/empty"
+    printf '\n \n' >"$T/blank"
+    printf 'layer\texpert\tcount\n' >"$T/head"
+    printf '{"routed_experts":[]}\n' >"$T/none"
+    for input in empty blank head none; do
+        for verb in stats "stats --by expert" "stats --where phase=decode" "stats --unique 2" \
+                    "diff $T/trace.csv" speculate replay "place --ranks 2"; do
+            case "$input-$verb" in      # what no count table can say
+                head-*phase*|head-*unique*|head-diff*|head-speculate|head-replay) continue ;;
+            esac
+            # shellcheck disable=SC2086
+            fails 4 $verb "$T/$input" || { echo "$input: $verb"; return 1; }
+            grep -q "$T/$input" "$T/err"
+        done
+    done
+    for verb in stats speculate replay "place --ranks 2" requests "requests pick --share 30%"; do
+        # shellcheck disable=SC2086
+        fails 4 $verb - </dev/null || { echo "$verb"; return 1; }
+    done
 }
 
 @test "a full disk is an error, and a reader that goes away is none" {

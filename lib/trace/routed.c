@@ -9,6 +9,13 @@
 
 /* ---- the model -------------------------------------------------------------------------- */
 
+static void make_arrays(struct routed_model *m) {
+    size_t n = (size_t)m->layers + 1;   /* also of no layers there are arrays */
+    m->layer_index = mem_array(n, sizeof *m->layer_index);
+    m->expert_bytes = mem_array(n, sizeof *m->expert_bytes);
+    m->dense_bytes = mem_array(n, sizeof *m->dense_bytes);
+}
+
 int routed_model_init(struct routed *r, int64_t layers, int64_t experts, int64_t k,
                       struct err *err) {
     struct routed_model *m = &r->model;
@@ -29,9 +36,7 @@ int routed_model_init(struct routed *r, int64_t layers, int64_t experts, int64_t
     m->experts = (int)experts;
     m->k = (int)k;
     r->experts_known = experts > 0;
-    m->layer_index = mem_array((size_t)layers, sizeof *m->layer_index);
-    m->expert_bytes = mem_array((size_t)layers, sizeof *m->expert_bytes);
-    m->dense_bytes = mem_array((size_t)layers, sizeof *m->dense_bytes);
+    make_arrays(m);
     for (int i = 0; i < m->layers; i++)
         m->layer_index[i] = i;
     return 0;
@@ -93,6 +98,9 @@ int routed_take_ids(struct routed *r, const int16_t *id, size_t n, size_t *bad) 
     return 0;
 }
 
+#define PEEK_FIRST 16           /* "# route_trace" is not longer */
+#define PEEK 4096
+
 /* ---- opening ---------------------------------------------------------------------------- */
 
 void routed_use_lines(struct routed *r) {
@@ -100,26 +108,62 @@ void routed_use_lines(struct routed *r) {
     r->z = NULL;
 }
 
+/* An input without a byte, or of blanks alone: of a pipe whose writer had nothing to say. */
+static int next_of_nothing(struct routed *r, struct routed_rows *out, struct err *err) {
+    (void)r;
+    (void)out;
+    (void)err;
+    return 0;
+}
+
+static void close_nothing(struct routed *r) {
+    (void)r;
+}
+
+static const struct routed_format routed_nothing = {
+    .kind = ROUTED_TOKENS, .next = next_of_nothing, .close = close_nothing};
+
+/* Bytes from the start on, as many as show one that is no blank: how many there are, -1. *blanks
+ * stand before it; where it is the end that was found, or PEEK bytes, all are. */
+static ssize_t peek(struct routed *r, const char **s, ssize_t *blanks, struct err *err) {
+    ssize_t n = zio_peek(r->z, PEEK_FIRST, s, err);
+    ssize_t at = 0;
+    while (at < n && isspace((unsigned char)(*s)[at]))
+        if (++at == PEEK_FIRST)
+            n = zio_peek(r->z, PEEK, s, err);
+    *blanks = at;
+    return n;
+}
+
 static const struct routed_format *sniff(struct routed *r, struct err *err) {
     static const char csv[] = "# route_trace";
     static const char zip[] = "PK\3\4";
     const char *s;
-    ssize_t n = zio_peek(r->z, sizeof csv - 1, &s, err);
+    ssize_t at;
+    ssize_t n = peek(r, &s, &at, err);
     if (n < 0)
         return NULL;
     if (n >= 6 && !memcmp(s, "\x93NUMPY", 6))
         return &routed_npy;
-    if (n == sizeof csv - 1 && !memcmp(s, csv, sizeof csv - 1))
+    if (n >= (ssize_t)sizeof csv - 1 && !memcmp(s, csv, sizeof csv - 1))
         return &routed_csv;
-    ssize_t at = 0;
-    while (at < n && isspace((unsigned char)s[at]))
-        at++;
-    if (at < n && !iscntrl((unsigned char)s[at]) &&
-        (n < 4 || memcmp(s, zip, sizeof zip - 1)))
+    if (at == n)
+        return n < PEEK ? &routed_nothing : &routed_table;
+    int is_zip = n >= 4 && !memcmp(s, zip, sizeof zip - 1);
+    if (!iscntrl((unsigned char)s[at]) && !is_zip)
         return s[at] == '{' ? &routed_json : &routed_table;
     err_set(err, "%s: expected routes (.npy, CSV, JSON Lines, a count table), found %s", r->name,
-            at == n ? "nothing" : s[at] == 'P' ? "a zip archive (.npz, .pt)" : "other bytes");
+            is_zip ? "a zip archive (.npz, .pt)" : "other bytes");
     return NULL;
+}
+
+static int open_format(struct routed *r, const struct routed_options *opt, struct err *err) {
+    if (r->format->kind == ROUTED_COUNTS && opt->labels)
+        return err_set(err, "%s: expected routes of tokens to go with labels, found a count "
+                       "table, which has no requests", r->name);
+    if (r->format->kind == ROUTED_TOKENS && routed_where_bind(r->where, opt->labels, err))
+        return -1;
+    return r->format->open(r, err);
 }
 
 static int prepare(struct routed *r, const struct routed_options *opt, struct err *err) {
@@ -131,13 +175,10 @@ static int prepare(struct routed *r, const struct routed_options *opt, struct er
     r->format = sniff(r, err);
     if (!r->format)
         return -1;
-    if (r->format->kind == ROUTED_COUNTS && opt->labels)
-        return err_set(err, "%s: expected routes of tokens to go with labels, found a count "
-                       "table, which has no requests", r->name);
-    if (r->format->kind == ROUTED_TOKENS && routed_where_bind(r->where, opt->labels, err))
-        return -1;
-    if (r->format->open(r, err))
-        return -1;
+    if (r->format != &routed_nothing && open_format(r, opt, err))
+        return -1;              /* columns of nothing are not known */
+    if (!r->model.layers)
+        make_arrays(&r->model);
     routed_model_shape(r);
     return 0;
 }

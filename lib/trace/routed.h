@@ -20,6 +20,9 @@
  * of decoding, of BigMoeOnEdge; elsewhere a record or array is one request, its prompt one pass
  * where the record says how long that is, and each further token a pass of its own. Every id and
  * number is checked.
+ *
+ * An input without a byte, a table without a row, and arrays without tokens are no error: the model
+ * then has 0 layers, and there are no rows.
  */
 #ifndef ROUTED_H
 #define ROUTED_H

@@ -275,10 +275,11 @@ static int json_open(struct routed *r, struct err *err) {
     r->state = s;
     routed_use_lines(r);
     int rc = next_request(r, err);
-    if (rc == 0)
+    if (rc == 0 && !s->requests)
         return err_set(err, "%s: expected JSON Lines with routed_experts or exp_ids, found "
-                       "%" PRId64 " lines without", r->name, s->lines_without);
-    return rc < 0 ? -1 : 0;
+                       "%" PRId64 " line%s without", r->name, s->lines_without,
+                       s->lines_without == 1 ? "" : "s");
+    return rc < 0 ? -1 : 0;     /* the end: requests without tokens, of which there is no model */
 }
 
 static int json_next(struct routed *r, struct routed_rows *out, struct err *err) {

@@ -2,7 +2,6 @@
  *
  * A table is read whole when it is opened: its layers and experts are known only at its end.
  */
-#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,8 @@
 #include "lib/base/num.h"
 #include "lib/trace/routed_impl.h"
 #include "lib/trace/routed_sheet.h"
+
+#define COUNT_MOST 1e18         /* sums of them, and of their squares, stay numbers */
 
 struct layer {
     double *count;              /* [cap] */
@@ -82,8 +83,8 @@ static int take_row(struct routed *r, struct err *err) {
     snprintf(expected, sizeof expected, "a whole number from 0 to %d", most - 1);
     if (num_int(s->cell[t->expert], 0, most - 1, &expert))
         return routed_sheet_error(s, t->expert, expected, err);
-    if (num_float(s->cell[t->count], 0, DBL_MAX, &count))
-        return routed_sheet_error(s, t->count, "a number from 0", err);
+    if (num_float(s->cell[t->count], 0, COUNT_MOST, &count))
+        return routed_sheet_error(s, t->count, "a number from 0 to 1e18", err);
     if (make_room(r, layer, expert, err))
         return -1;
     t->rows++;
@@ -102,7 +103,7 @@ static int set_model(struct routed *r, struct err *err) {
     for (int i = 0; i < ROUTED_LAYERS_MOST; i++)
         n += t->layers[i].cap > 0;
     if (!t->rows)
-        return err_set(err, "%s: expected rows below the header, found none", r->name);
+        return 0;               /* nothing was counted: there is no model */
     if (routed_model_init(r, n, t->experts, 1, err))
         return -1;
     r->model.k = 0;             /* counts do not say */
