@@ -153,6 +153,8 @@ loads() {
     try "$T/deep" "line 1, column"
     printf 'layer\texpert\tcount\n0\t1\t-1\n' >"$T/bad.tsv"
     try "$T/bad.tsv" "line 2: count: expected a number from 0 to 1e18, found '-1'"
+    printf 'layer,expert,count\n0,1,5\0006\n' >"$T/nul.csv"
+    try "$T/nul.csv" "line 2: column 3: expected a text, found a NUL in it"
     fails 2 stats --experts 0 "$T/array.npy"
     fails 1 stats --experts 3 "$T/array.npy"
     grep -q "token 0, layer 1: expected an expert from -1 to 2, found 3" "$T/err"

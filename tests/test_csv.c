@@ -68,6 +68,58 @@ static void broken(void) {
     csv_free(&r);
 }
 
+/* Tables that people write: blanks around cells and quotes, and tables by tabs, without quotes. */
+static void trimmed(void) {
+    struct csv_record r = {.separator = ',', .trim = 1};
+    CHECK_INT(feed_text(&r, "  a b ,\t, \"c \" ,d\"e\" , \r\n"), 1);
+    CHECK_INT(r.cells, 5);
+    CHECK_STR(csv_cell(&r, 0), "a b");
+    CHECK_INT(r.cell[0].len, 3);
+    CHECK_STR(csv_cell(&r, 1), "");
+    CHECK_STR(csv_cell(&r, 2), "c ");
+    CHECK_STR(csv_cell(&r, 3), "d\"e\"");
+    CHECK_STR(csv_cell(&r, 4), "");
+    CHECK_INT(feed_text(&r, " a , b \t,c\r\r\n"), 1);         /* no quote: the other way */
+    CHECK_STR(csv_cell(&r, 0), "a");
+    CHECK_STR(csv_cell(&r, 1), "b");
+    CHECK_STR(csv_cell(&r, 2), "c");
+    CHECK_INT(feed_text(&r, "\"a\" b"), -1);
+    csv_free(&r);
+    struct csv_record t = {.separator = '\t', .bare = 1, .trim = 1};
+    CHECK_INT(feed_text(&t, "\"a\t b \t\t\"c\"\n"), 1);
+    CHECK_INT(t.cells, 4);
+    CHECK_STR(csv_cell(&t, 0), "\"a");
+    CHECK_STR(csv_cell(&t, 1), "b");
+    CHECK_STR(csv_cell(&t, 2), "");
+    CHECK_STR(csv_cell(&t, 3), "\"c\"");
+    csv_free(&t);
+}
+
+/* Lines without a quote are cut in a way of their own: with a quoted cell behind them, the cells
+ * before it are the same. */
+static void both_ways_agree(void) {
+    static const char bytes[] = "ab,, \t\r1";
+    state = 11;
+    for (int round = 0; round < 20000; round++) {
+        char line[24];
+        size_t len = (size_t)below(16);
+        for (size_t i = 0; i < len; i++)
+            line[i] = bytes[below((int)sizeof bytes - 1)];
+        struct csv_record p = {.separator = ',', .trim = round % 2};
+        struct csv_record q = {.separator = ',', .trim = round % 2};
+        while (len && line[len - 1] == '\r')    /* the end of the line, which a cell will follow */
+            len--;
+        CHECK_INT(csv_add(&p, line, len), 1);
+        memcpy(line + len, ",\"\"", 3);
+        CHECK_INT(csv_add(&q, line, len + 3), 1);
+        CHECK_INT(q.cells, p.cells + 1);
+        for (size_t i = 0; i < p.cells; i++)
+            CHECK_STR(csv_cell(&p, i), csv_cell(&q, i));
+        csv_free(&p);
+        csv_free(&q);
+    }
+}
+
 /* Cells of any bytes, written down with quotes, come back. */
 static void round_trips(void) {
     static const char bytes[] = "ab,\"\n\r \xC3\xA9;\t";
@@ -102,6 +154,8 @@ int main(void) {
     RUN(cells);
     RUN(lines);
     RUN(broken);
+    RUN(trimmed);
+    RUN(both_ways_agree);
     RUN(round_trips);
     return check_done();
 }

@@ -101,17 +101,32 @@ static void labels_as_such(void) {
     free(path);
 }
 
+/* A quoted label may go on in the next line, which is then neither blank nor a comment. */
+static void labels_of_several_lines(void) {
+    struct err err = {{0}};
+    char *path = text_file("labels", "request,a\n2,\"x\n\n# y\"\n# z\n9,\"\"\n");
+    struct routed_labels *l = routed_labels_read(path, &err);
+    CHECK_STR(err.text, "");
+    if (l) {
+        CHECK_INT(routed_labels_requests(l), 2);
+        CHECK_STR(routed_labels_value(l, 2, 0), "x\n\n# y");
+        CHECK_STR(routed_labels_value(l, 9, 0), "");
+    }
+    routed_labels_free(l);
+    free(path);
+}
+
 static void labels_that_lie(void) {
     static const struct {
         const char *text, *words;
     } refused[] = {
         {"", "found no header"}, {"a,b\n1,2\n", "a column request, found columns a, b"},
         {"request,a\n1\n", "expected 2 columns as in the header, found 1"},
-        {"request,a\n1,2,3\n", "line 2: more columns"},
+        {"request,a\n1,2,3\n", "line 2: expected 2 columns as in the header, found 3"},
         {"request,a\n-1,2\n", "request: expected the whole number of a request, found '-1'"},
         {"request,a\n4294967296,2\n", "expected the whole number of a request"},
-        {"request,a\n1,\"x\n", "expected a closing quote"},
-        {"request,a\n1,\"x\"y\n", "expected a closing quote"},
+        {"request,a\n1,\"x\n\n", ":2: expected the closing quote of cell 2, found the end"},
+        {"request,a\n1,\"x\"y\n", ":2: expected ',' or the end of the line behind"},
         {"request,a,a\n", "column 3: expected a name of its own, found 'a'"},
         {"request,,a\n", "column 2: expected a name"},
         {"request,a\n5,x\n6,y\n5,z\n",
@@ -296,6 +311,7 @@ int main(void) {
     RUN(rows_that_hold);
     RUN(labels_choose_requests);
     RUN(labels_as_such);
+    RUN(labels_of_several_lines);
     RUN(labels_that_lie);
     RUN(conditions_that_lie);
     RUN(rows_that_hold_by_chance);

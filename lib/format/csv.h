@@ -1,4 +1,4 @@
-/* csv.h - records of comma-separated values (RFC 4180): quoted cells may hold separators and lines
+/* csv.h - records of delimited text (RFC 4180): quoted cells may hold separators and lines
  *
  *     struct csv_record r = {.separator = ','};
  *     while (the next line of the input, without its newline)
@@ -22,8 +22,12 @@ struct csv_cell {
     size_t at, len;             /* in text; another byte, NUL, follows */
 };
 
+#define CSV_RECORD_MOST ((size_t)1 << 30)       /* a longer one is a quote that never closes */
+
 struct csv_record {             /* {.separator = c}: empty */
     char separator;
+    int bare;                   /* 1: quotes stand for themselves, as in tables by tabs */
+    int trim;                   /* 1: blanks around cells, and around their quotes, do not count */
     struct buf text;
     struct csv_cell *cell;      /* [cells] */
     size_t cells, cap;

@@ -42,31 +42,6 @@ static const struct {
 } companions[] = {{"|total_cost", COST}, {"|model_response", RESPONSE}, {"|output_tokens", OUTPUT},
                   {"_response", RESPONSE}};
 
-/* ---- records ---------------------------------------------------------------------------- */
-
-/* Takes lines until a record is whole, the first of them at line (NULL: the next). 1, 0, -1. */
-static int take_record(struct scores_reader *r, char *line, int64_t *begins, struct err *err) {
-    int rc = line ? 1 : reqs_lines_next(&r->in, &line, err);
-    *begins = r->in.number;
-    while (rc == 1) {
-        size_t len = (size_t)(r->in.data + r->in.at - line) - 1;
-        int whole = csv_add(&r->csv, line, len);
-        if (whole == 1)
-            return 1;
-        if (whole < 0)
-            return err_set(err, "%s:%lld: expected '%c' or the end of the line behind the closing "
-                           "quote of cell %zu", r->name, (long long)r->in.number, r->csv.separator,
-                           r->csv.cells);
-        if (r->csv.text.len > SCORES_RECORD)
-            break;
-        rc = reqs_lines_next(&r->in, &line, err);
-    }
-    if (rc < 0 || !csv_open(&r->csv))
-        return rc;
-    return err_set(err, "%s:%lld: expected the closing quote of cell %zu, found %s", r->name,
-                   (long long)*begins, r->csv.cells, rc ? "1 GiB without" : "the end of the input");
-}
-
 /* ---- the header ------------------------------------------------------------------------- */
 
 static char separator_of(const char *line) {
@@ -196,7 +171,7 @@ int scores_csv_header(struct scores_reader *r, char *line, struct err *err) {
     int64_t begins;
     int found = 0;
     r->csv.separator = separator_of(line);
-    if (take_record(r, line, &begins, err) != 1)
+    if (reqs_lines_record(&r->in, line, &r->csv, &begins, err) != 1)
         return -1;
     struct scores_csv *c = r->header = mem_alloc(sizeof *c);
     c->n = r->csv.cells;
@@ -284,7 +259,7 @@ int scores_csv_next(struct scores_reader *r, struct scores_row *row, struct err 
     const struct scores_csv *c = r->header;
     int rc;
     do
-        if ((rc = take_record(r, NULL, &row->line, err)) != 1)
+        if ((rc = reqs_lines_record(&r->in, NULL, &r->csv, &row->line, err)) != 1)
             return rc;
     while (r->csv.cells == 1 && !r->csv.cell[0].len && c->n > 1);
     if (r->csv.cells != c->n)

@@ -14,8 +14,6 @@
 #include "lib/trace/reqs_json.h"
 #include "lib/trace/reqs_line.h"
 
-#define SCORES_RECORD ((size_t)1 << 30)     /* a longer one of CSV is a quote that never closes */
-
 #define SCORES_MOST 1e100       /* no number is beyond: sums of squares stay finite */
 
 struct scores_csv;

@@ -99,3 +99,26 @@ int reqs_lines_join(struct reqs_lines *in, char **line, struct err *err) {
     (*line)[len - 1] = ' ';
     return take_line(in, len, line, err);
 }
+
+int reqs_lines_record(struct reqs_lines *in, char *line, struct csv_record *r, int64_t *begins,
+                      struct err *err) {
+    int rc = line ? 1 : reqs_lines_next(in, &line, err);
+    *begins = in->number;
+    while (rc == 1) {
+        int whole = csv_add(r, line, (size_t)(in->data + in->at - line) - 1);
+        if (whole == 1)
+            return 1;
+        if (whole < 0)
+            return err_set(err, "%s:%lld: expected '%c' or the end of the line behind the closing "
+                           "quote of cell %zu", zio_name(in->z), (long long)in->number,
+                           r->separator, r->cells);
+        if (r->text.len > CSV_RECORD_MOST)
+            break;
+        rc = reqs_lines_next(in, &line, err);
+    }
+    if (rc < 0 || !csv_open(r))
+        return rc;
+    return err_set(err, "%s:%lld: expected the closing quote of cell %zu, found %s",
+                   zio_name(in->z), (long long)*begins, r->cells,
+                   rc ? "1 GiB without" : "the end of the input");
+}

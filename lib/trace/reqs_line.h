@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
+#include "lib/format/csv.h"
 #include "lib/format/zio.h"
 
 struct reqs_lines {
@@ -40,5 +41,9 @@ void reqs_lines_back(struct reqs_lines *in, const char *line);
 /* The last line, which is at *line, and the one after it as one line; a blank takes the newline's
  * place. *line is where it is then. 1; 0 when the last line was the input's last; -1. */
 int reqs_lines_join(struct reqs_lines *in, char **line, struct err *err);
+/* Takes lines until a record of delimited text is whole, the first of them at `line` (NULL: the
+ * next one); *begins is its number. 1, 0 at the end, -1 also where a quote does not close. */
+int reqs_lines_record(struct reqs_lines *in, char *line, struct csv_record *r, int64_t *begins,
+                      struct err *err);
 
 #endif

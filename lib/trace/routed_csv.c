@@ -49,14 +49,14 @@ static int line_error(const struct routed *r, const char *what, long long found,
                    (long long)r->lines.number, what, found);
 }
 
-static int csv_open(struct routed *r, struct err *err) {
+static int lines_open(struct routed *r, struct err *err) {
     struct routed_csv *s = mem_alloc(sizeof *s);
     r->state = s;
     routed_use_lines(r);
     return routed_csv_head(r, &s->head, err);
 }
 
-static void csv_close(struct routed *r) {
+static void lines_close(struct routed *r) {
     struct routed_csv *s = r->state;
     if (!s)
         return;
@@ -265,7 +265,7 @@ static int fill_row(const struct routed *r, size_t row, int16_t *expert, struct 
     return 0;
 }
 
-static int csv_next(struct routed *r, struct routed_rows *out, struct err *err) {
+static int lines_next(struct routed *r, struct routed_rows *out, struct err *err) {
     struct routed_csv *s = r->state;
     size_t pairs = (size_t)r->model.layers * (size_t)r->model.k;
     size_t piece = ROUTED_PIECE_BYTES / (pairs * sizeof *s->expert);
@@ -292,4 +292,4 @@ static int csv_next(struct routed *r, struct routed_rows *out, struct err *err) 
 }
 
 const struct routed_format routed_csv = {
-    .kind = ROUTED_TOKENS, .open = csv_open, .next = csv_next, .close = csv_close};
+    .kind = ROUTED_TOKENS, .open = lines_open, .next = lines_next, .close = lines_close};

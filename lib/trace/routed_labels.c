@@ -50,13 +50,13 @@ static int add_column(struct routed_labels *l, const char *name, size_t len) {
 static int take_table_row(struct routed_labels *l, const struct routed_sheet *s, int key,
                           struct err *err) {
     int64_t request;
-    if (num_int(s->cell[key], 0, UINT32_MAX, &request))
+    if (num_int(routed_sheet_cell(s, key), 0, UINT32_MAX, &request))
         return routed_sheet_error(s, key, "the whole number of a request", err);
-    struct row *row = add_row(l, (uint32_t)request, s->in->number);
+    struct row *row = add_row(l, (uint32_t)request, s->line);
     row->value = mem_array((size_t)s->columns, sizeof *row->value);
     for (int i = 0; i < s->columns; i++)
         if (i != key)
-            row->value[row->columns++] = mem_strdup(s->cell[i]);
+            row->value[row->columns++] = mem_strdup(routed_sheet_cell(s, i));
     return 0;
 }
 

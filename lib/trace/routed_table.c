@@ -60,7 +60,7 @@ static int make_room(struct routed *r, int64_t layer, int64_t expert, struct err
         cap *= 2;
     if (t->cells + cap - l->cap > 2 * ROUTED_CELLS_MOST)
         return err_set(err, "%s: line %lld: expected at most %d experts in all layers, found more",
-                       r->name, (long long)t->sheet.in->number, ROUTED_CELLS_MOST);
+                       r->name, (long long)t->sheet.line, ROUTED_CELLS_MOST);
     l->count = mem_grow(l->count, (size_t)cap, sizeof *l->count);
     for (int i = l->cap; i < cap; i++)
         l->count[i] = 0;
@@ -69,21 +69,26 @@ static int make_room(struct routed *r, int64_t layer, int64_t expert, struct err
     return 0;
 }
 
+static int take_id(const struct routed_sheet *s, int column, int most, int64_t *out,
+                   struct err *err) {
+    char expected[64];
+    if (num_int(routed_sheet_cell(s, column), 0, most, out) == 0)
+        return 0;
+    snprintf(expected, sizeof expected, "a whole number from 0 to %d", most);
+    return routed_sheet_error(s, column, expected, err);
+}
+
 static int take_row(struct routed *r, struct err *err) {
     struct routed_table *t = r->state;
     const struct routed_sheet *s = &t->sheet;
     int most = r->want_experts ? r->want_experts : ROUTED_EXPERTS_MOST;
-    char expected[64];
     int64_t layer;
     int64_t expert;
     double count;
-    snprintf(expected, sizeof expected, "a whole number from 0 to %d", ROUTED_LAYERS_MOST - 1);
-    if (num_int(s->cell[t->layer], 0, ROUTED_LAYERS_MOST - 1, &layer))
-        return routed_sheet_error(s, t->layer, expected, err);
-    snprintf(expected, sizeof expected, "a whole number from 0 to %d", most - 1);
-    if (num_int(s->cell[t->expert], 0, most - 1, &expert))
-        return routed_sheet_error(s, t->expert, expected, err);
-    if (num_float(s->cell[t->count], 0, COUNT_MOST, &count))
+    if (take_id(s, t->layer, ROUTED_LAYERS_MOST - 1, &layer, err) ||
+        take_id(s, t->expert, most - 1, &expert, err))
+        return -1;
+    if (num_float(routed_sheet_cell(s, t->count), 0, COUNT_MOST, &count))
         return routed_sheet_error(s, t->count, "a number from 0 to 1e18", err);
     if (make_room(r, layer, expert, err))
         return -1;
@@ -91,7 +96,7 @@ static int take_row(struct routed *r, struct err *err) {
     if (expert >= t->experts)
         t->experts = (int)expert + 1;
     for (int i = 0; i < r->where->conds; i++)
-        if (!routed_cond_text(&r->where->cond[i], s->cell[t->column[i]]))
+        if (!routed_cond_text(&r->where->cond[i], routed_sheet_cell(s, t->column[i])))
             return 0;
     t->layers[layer].count[expert] += count;
     return 0;
