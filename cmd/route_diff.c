@@ -110,7 +110,10 @@ static void take_option(struct diff_options *o, int c, const char *arg) {
     static const char *const by[] = {"layer", "expert", NULL};
     switch (c) {
     case OPT_AGAINST: add_against(o, arg); break;
-    case OPT_LABELS_B: o->labels_b = arg; break;
+    case OPT_LABELS_B:
+        common_take_stdin(arg);
+        o->labels_b = arg;
+        break;
     case OPT_CONTROL:
         if (!*arg)
             usage_die("--control: expected the name of a column");

@@ -29,6 +29,7 @@ struct diff_options {
 
 struct diff_side {
     char *path, *called;        /* to read, and for messages */
+    char *labels, *labels_called;       /* the same; NULL: none */
     const char *where[2 * ROUTE_WHERES];
     int wheres;
     enum routed_kind kind;

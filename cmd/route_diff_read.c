@@ -1,6 +1,7 @@
 /* route_diff_read.c - two sides for llm-route diff, out of one or two inputs
  *
- * What is no plain file is read more than once too: its bytes go to a file without a name first.
+ * Routes and labels are read more than once, also what is no plain file: its bytes go to a file
+ * without a name first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,12 +52,26 @@ static char *readable_again(const char *path) {
     return mem_printf("/dev/fd/%d", fileno(copy));
 }
 
+static void die_if_of(const struct err *e, const char *path, const char *called) {
+    size_t n = path ? strlen(path) : 0;
+    if (n && !strncmp(e->text, path, n) && e->text[n] == ':')
+        die("%s%s", called, e->text + n);
+}
+
 /* lib's message, by the name that the user knows. */
 static void die_of(const struct diff_side *s, const struct err *e) {
-    size_t n = strlen(s->path);
-    if (!strncmp(e->text, s->path, n) && e->text[n] == ':')
-        die("%s%s", s->called, e->text + n);
+    die_if_of(e, s->path, s->called);
+    die_if_of(e, s->labels, s->labels_called);
     die("%s", e->text);
+}
+
+static void set_labels(const struct diff_options *o, struct diff_side side[2], int is_b) {
+    const char *given = is_b && o->labels_b ? o->labels_b : o->in.routed.labels;
+    struct diff_side *s = &side[is_b];
+    if (!given)
+        return;
+    s->labels_called = mem_strdup(input_name(given));
+    s->labels = is_b && !o->labels_b ? mem_strdup(side[0].labels) : readable_again(given);
 }
 
 static int same_column(const char *a, const char *b) {
@@ -205,10 +220,10 @@ static void control(const struct diff_options *o, struct diff_side side[2]) {
         die("%s: a count table has no requests: --control needs a trace", side[0].called);
     for (int i = 0; i < 2; i++) {
         struct err e = {{0}};
-        const char *path = i && o->labels_b ? o->labels_b : o->in.routed.labels;
+        const char *path = side[i].labels;
         struct routed_labels *l = path ? routed_labels_read(path, &e) : NULL;
         if (path && !l)
-            die_err(&e);
+            die_of(&side[i], &e);
         find_topics(o, &side[i], l, &t);
         routed_labels_free(l);
     }
@@ -229,7 +244,8 @@ void diff_read(const struct diff_options *o, char **path, int n, struct diff_sid
         set_wheres(o, s, i);
         opt.where = s->where;
         opt.wheres = s->wheres;
-        opt.labels = i && o->labels_b ? o->labels_b : opt.labels;
+        set_labels(o, side, i);
+        opt.labels = s->labels;
         read_side(&opt, s);
     }
     if (!side[0].model.layers || !side[1].model.layers)
@@ -244,6 +260,8 @@ void diff_side_free(struct diff_side *s) {
     free(s->model.layer_index);
     free(s->count);
     routed_set_free(s->set);
+    free(s->labels_called);
+    free(s->labels);
     free(s->called);
     free(s->path);
 }

@@ -165,6 +165,22 @@ made() {
     [[ $stderr == *"1 topics compared; left out: 1 of one side alone"* ]]
 }
 
+@test "diff: labels come from a pipe as well as from a file" {
+    made a 1 0 1 2
+    { echo 'request,half'; for i in $(seq 0 7); do echo "$i,$((i % 2))"; done; } >"$T/labels"
+    sides=(-q --control phase --where half=0 --against half=1)
+    "$ROUTE" diff --labels "$T/labels" "${sides[@]}" "$T/a.csv" >"$T/want"
+    "$ROUTE" diff --labels - "${sides[@]}" "$T/a.csv" <"$T/labels" | cmp - "$T/want"
+    cat "$T/labels" | "$ROUTE" diff --labels /dev/stdin "${sides[@]}" "$T/a.csv" | cmp - "$T/want"
+    "$ROUTE" diff --labels "$T/labels" --labels-b - "${sides[@]}" "$T/a.csv" "$T/a.csv" \
+        <"$T/labels" | cmp - "$T/want"
+    got=0
+    echo x | "$ROUTE" diff --labels - "${sides[@]}" "$T/a.csv" 2>"$T/err" || got=$?
+    [ "$got" = 1 ]
+    grep -q "stdin: line 1: expected labels" "$T/err"
+    fails 2 diff --labels "$T/labels" --labels-b - "$T/a.csv" -
+}
+
 @test "diff: few requests are cut into blocks, and words say what that means" {
     made a 1 0 1 2
     run --separate-stderr -0 "$ROUTE" diff --where request=0 --against request=1-7 "$T/a.csv"
