@@ -73,6 +73,11 @@ static void takes_layers(void) {
     CHECK(!placement_take(p, (int32_t[]){9, 5}, 2, &err));
     CHECK_STR(err.text, "the placement has no layer 5");
     placement_free(q);
+    p->counted = 1;                     /* as many as are wanted: as they come */
+    CHECK((q = placement_take(p, (int32_t[]){1, 2, 5}, 3, &err)));
+    CHECK(q->layer_index[2] == 5 && !memcmp(q->slot, p->slot, 6 * sizeof *q->slot));
+    placement_free(q);
+    CHECK(!placement_take(p, (int32_t[]){1, 5}, 2, &err));
     placement_free(p);
 }
 

@@ -51,6 +51,7 @@ void placement_free(struct placement *p) {
 
 struct placement *placement_copy(const struct placement *p) {
     struct placement *q = placement_new(p->layers, p->experts, &p->grid);
+    q->counted = p->counted;
     memcpy(q->layer_index, p->layer_index, (size_t)p->layers * sizeof *q->layer_index);
     memcpy(q->slot, p->slot, all_slots(p) * sizeof *q->slot);
     if (p->replica) {
@@ -104,10 +105,11 @@ struct placement *placement_take(const struct placement *p, const int32_t *layer
                                  struct err *err) {
     struct placement *q = placement_new(layers, p->experts, &p->grid);
     size_t slots = (size_t)p->grid.slots;
+    int in_order = p->counted && layers == p->layers;
     if (p->replica)
         q->replica = mem_array(all_slots(q), sizeof *q->replica);
     for (int i = 0; i < layers; i++) {
-        int from = find_layer(p, layer_index[i]);
+        int from = in_order ? i : find_layer(p, layer_index[i]);
         if (from < 0) {
             err_set(err, "the placement has no layer %d", layer_index[i]);
             placement_free(q);

@@ -34,6 +34,7 @@ struct placement {
     struct placement_grid grid;
     int layers, experts;
     int32_t *layer_index;       /* [layers] which of the model's layers */
+    int counted;                /* 1: nobody said which, they are counted from 0 */
     int32_t *slot;              /* [layers][slots] the expert of each; once filled every expert has
                                  * at least one */
     int32_t *replica;           /* [layers][slots] which of its expert's replicas a slot holds, from
@@ -49,7 +50,8 @@ void placement_free(struct placement *p);                         /* NULL is fin
 struct placement *placement_copy(const struct placement *p);
 /* Experts e on slot e % slots in order, further slots again from expert 0: no plan at all. */
 struct placement *placement_identity(int layers, int experts, const struct placement_grid *grid);
-/* The layers that have these indices, in this order. NULL: p lacks one. */
+/* The layers that have these indices, in this order; all of p as they come where there are as many
+ * and they are counted only. NULL: p lacks one. */
 struct placement *placement_take(const struct placement *p, const int32_t *layer_index, int layers,
                                  struct err *err);
 

@@ -130,6 +130,7 @@ static int fill(const struct reading *r, struct placement *p, struct err *err) {
         return -1;
     int32_t *count = mem_array((size_t)p->experts, sizeof *count);
     memcpy(p->slot, r->map.x, r->map.used * sizeof *p->slot);
+    p->counted = !r->index.wide;
     if (r->index.wide)
         memcpy(p->layer_index, r->index.x, r->index.used * sizeof *p->layer_index);
     if (r->logical.wide)
