@@ -80,7 +80,10 @@ static void take_option(struct place_options *o, int c, char *arg) {
     case OPT_GROUPS: o->groups = (int)arg_int("--groups", arg, 1, 32767); break;
     case OPT_REPLICAS: o->grid.slots = (int)arg_int("--replicas", arg, 1, 1 << 20); break;
     case OPT_METHOD: o->methods |= take_methods(arg); break;
-    case OPT_EVAL: o->eval = arg; break;
+    case OPT_EVAL:
+        common_take_stdin(arg);
+        o->eval = arg;
+        break;
     case OPT_FOLDS: o->folds = (int)arg_int("--folds", arg, 2, 1000); break;
     case OPT_WINDOW: o->window = arg_int("--window", arg, 1, INT64_C(1) << 40); break;
     case OPT_TRAFFIC: o->pull = arg_float("--traffic", arg, 0, 1e6); break;
@@ -96,14 +99,51 @@ static void take_option(struct place_options *o, int c, char *arg) {
     case OPT_WINDOW_MS: o->window_ms = arg_float("--window-ms", arg, 1e-9, 1e9); break;
     case OPT_MOVE_MS: o->move_ms = arg_float("--move-ms", arg, 0, 1e9); break;
     case OPT_LINK: o->link_bytes_per_s = (double)arg_size("--link", arg, 1, INT64_MAX); break;
-    case OPT_FORM: o->form = arg_choice("--form", arg, placement_forms); break;
-    case OPT_FROM: o->from = arg; break;
+    case OPT_FORM:
+        o->form = arg_choice("--form", arg, placement_forms);
+        o->form_given = 1;
+        break;
+    case OPT_FROM:
+        common_take_stdin(arg);
+        o->from = arg;
+        break;
     case OPT_MAX_MOVES: o->most_moves = arg_int("--max-moves", arg, 1, INT64_MAX / 4); break;
     case 'o': o->output = arg; break;
     case OPT_REGRET: o->regret = 1; break;
     case OPT_LEVEL: o->level = arg_share("--level", arg, 0.5, 0.9999); break;
     default: break;
     }
+}
+
+/* Options that need others, or go against them. */
+static void check(const struct place_options *o) {
+    int judged = o->eval || o->folds || o->regret || o->replan;
+    int from = 1 << PLACE_CURRENT | 1 << PLACE_STEP;
+    if (!o->grid.ranks && !o->from)
+        usage_die("--ranks is needed: how many devices there are");
+    if (o->most_moves && !o->from)
+        usage_die("--max-moves: from which placement? It needs --from");
+    if (o->methods & from && !o->from)
+        usage_die("--method current, step: from which placement? They need --from");
+    if (o->methods & 1 << PLACE_STEP && !o->most_moves)
+        usage_die("--method step: how many moves? It needs --max-moves");
+    if (o->regret && (o->eval || o->folds))
+        usage_die("--regret runs plans on each other's parts: --eval and --folds are not for it");
+    if (o->eval && o->folds)
+        usage_die("--eval and --folds: either, not both");
+    if (o->replan && (o->eval || o->folds || o->regret))
+        usage_die("--replan: --eval, --folds and --regret are not for it");
+    if (!o->replan && (o->threshold >= 0 || o->window_ms > 0 || o->move_ms >= 0 ||
+                       o->link_bytes_per_s > 0))
+        usage_die("--threshold, --window-ms, --move-ms and --link need --replan");
+    if (o->move_ms >= 0 && o->link_bytes_per_s > 0)
+        usage_die("--move-ms and --link: either, not both");
+    if (o->output && (o->regret || o->replan))
+        usage_die("--output writes one plan: --regret and --replan make many");
+    if (o->output && !strcmp(o->output, "-"))
+        usage_die("--output: '-': expected a file; --json alone prints the plan");
+    if (o->form_given && !o->output && (judged || !o->common.json))
+        usage_die("--form is that of a plan: it needs --output, or --json alone");
 }
 
 static void parse(struct place_options *o, int argc, char **argv) {
@@ -138,16 +178,7 @@ static void parse(struct place_options *o, int argc, char **argv) {
         if (!common_option(c, optarg, &o->common, usage) &&
             !fields_option(c, optarg, &o->common) && !route_input_option(c, optarg, &o->in))
             take_option(o, c, optarg);
-    if (!o->grid.ranks && !o->from)
-        usage_die("--ranks is needed: how many devices there are");
-    if (o->most_moves && !o->from)
-        usage_die("--max-moves: from which placement? It needs --from");
-    if (o->regret && (o->eval || o->folds))
-        usage_die("--regret runs plans on each other's parts: --eval and --folds are not for it");
-    if (o->eval && o->folds)
-        usage_die("--eval and --folds: either, not both");
-    if (o->replan && (o->eval || o->folds || o->regret))
-        usage_die("--replan: --eval, --folds and --regret are not for it");
+    check(o);
     route_input_ready(&o->in);
 }
 

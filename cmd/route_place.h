@@ -45,7 +45,7 @@ struct place_options {
     uint64_t seed;
     int64_t most_moves;         /* of a step; 0: no step */
     const char *from, *eval, *output;
-    int form;                   /* enum placement_form */
+    int form, form_given;       /* enum placement_form */
     char *parts;                /* COLUMN=VALUE,VALUE: each a part of its own */
     int folds, by_layer, regret, replan;
     double level;

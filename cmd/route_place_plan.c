@@ -117,7 +117,6 @@ static void make_grid(struct place *p) {
 }
 
 int place_read(struct place *p, const struct place_options *o, char **path, int paths) {
-    char *eval[] = {(char *)(uintptr_t)o->eval};
     *p = (struct place){.o = o, .par = par_new(o->common.threads)};
     p->input = read_inputs(o, path, paths, &p->inputs);
     p->layers = place_model(&p->input[0])->layers;
@@ -126,14 +125,18 @@ int place_read(struct place *p, const struct place_options *o, char **path, int 
     if (o->eval) {
         p->eval = mem_array(1, sizeof *p->eval);
         p->evals = 1;
-        read_input(eval[0], &o->in, NULL, p->eval);
+        read_input(o->eval, &o->in, NULL, p->eval);
         fit_together(p, p->eval, 1);
     }
     for (int i = 0; i < p->inputs + p->evals; i++) {
         const struct place_input *in = i < p->inputs ? &p->input[i] : &p->eval[i - p->inputs];
         if (!is_empty(in))
             continue;
-        warn("%s: no expert was used: nothing to place", in->name);
+        if (o->parts && i < p->inputs)
+            warn("--parts: %.*s=%s: no expert was used: nothing to place",
+                 (int)strcspn(o->parts, "="), o->parts, in->name);
+        else
+            warn("%s: no expert was used: nothing to place", in->name);
         return -1;
     }
     make_grid(p);
