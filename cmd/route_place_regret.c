@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct field fields[] = {
-    {"layer", FIELD_TEXT, 0}, {"method", FIELD_TEXT, 0}, {"from", FIELD_TEXT, 0},
+    {"layer", FIELD_ID, 0}, {"method", FIELD_TEXT, 0}, {"from", FIELD_TEXT, 0},
     {"on", FIELD_TEXT, 0}, {"device_max_over_mean", 4, 0}, {"regret", 4, 0},
     {"imbalance_excess", 4, 0}, {"balancedness", 4, 1}, {"nodes_per_token", 3, 1}};
 enum { FIELDS = sizeof fields / sizeof *fields };
@@ -22,10 +22,10 @@ struct matrix {
     struct fields fields;
 };
 
-static void put_row(struct matrix *x, const char *layer, enum place_method m, const char *from,
+static void put_row(struct matrix *x, int layer, enum place_method m, const char *from,
                     int on, const struct traffic_measure *r, const struct traffic_measure *own) {
     fields_row(&x->fields, (struct value[FIELDS]){
-        {.text = layer}, {.text = place_names[m]}, {.text = from},
+        {.text = layer < 0 ? "all" : NULL, .count = layer}, {.text = place_names[m]}, {.text = from},
         {.text = x->p->input[on].name}, {.number = r->max_over_mean},
         {.number = r->max_over_mean - own->max_over_mean}, {.number = r->excess},
         {.number = r->balancedness}, {.number = r->nodes_per_token}});
@@ -38,12 +38,9 @@ static void put_pair(struct matrix *x, enum place_method m, const char *from, in
     struct traffic t = place_traffic(p, &x->part[on], 1);
     struct place_result r;
     place_judge(p, &t, plan, &r);
-    put_row(x, "all", m, from, on, &r.all, &x->own[on].all);
-    for (int i = 0; p->o->by_layer && i < p->layers; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "%d", p->layer_index[i]);
-        put_row(x, name, m, from, on, &r.layer[i], &x->own[on].layer[i]);
-    }
+    put_row(x, -1, m, from, on, &r.all, &x->own[on].all);
+    for (int i = 0; p->o->by_layer && i < p->layers; i++)
+        put_row(x, p->layer_index[i], m, from, on, &r.layer[i], &x->own[on].layer[i]);
     place_result_free(&r);
 }
 

@@ -9,9 +9,12 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PLANS_MOST 32           /* of the busiest policy; others have a half, a quarter, ... */
 
+/* A terminal has room for these, and either what a plan saves or what it costs. */
+enum { SAVED = 6, BREAKEVEN = 9, WAIT, MOVE, COST };
 static const struct field fields[] = {
     {"method", FIELD_TEXT, 0}, {"policy", FIELD_TEXT, 0}, {"interval_tokens", FIELD_WHOLE, 0},
     {"plans", FIELD_COUNT, 0}, {"windows", FIELD_COUNT, 1}, {"imbalance_excess", 4, 0},
@@ -19,6 +22,13 @@ static const struct field fields[] = {
     {"breakeven_move_share", 6, 0}, {"wait_ms_per_window", 4, 0}, {"move_ms_per_window", 4, 0},
     {"cost_ms_per_window", 4, 0}};
 enum { FIELDS = sizeof fields / sizeof *fields };
+
+static void choose_fields(struct field *shown, const struct place_options *o) {
+    int timed = o->window_ms > 0;
+    memcpy(shown, fields, sizeof fields);
+    shown[SAVED].wide = shown[BREAKEVEN].wide = timed;
+    shown[WAIT].wide = shown[MOVE].wide = shown[COST].wide = !timed;
+}
 
 /* When to plan: every so many windows, or after a window whose excess is above a threshold;
  * neither: never. */
@@ -173,6 +183,7 @@ static void advise(const struct walk *w, const struct choice *best) {
 int place_replan(const struct place *p) {
     struct walk w = {.p = p, .set = p->input[0].set};
     struct choice best = {INFINITY, PLACE_STEADY, {0}};
+    struct field shown[FIELDS];
     struct fields f;
     if (p->inputs != 1 || !w.set)
         usage_die("--replan walks through one trace by tokens");
@@ -183,7 +194,8 @@ int place_replan(const struct place *p) {
              (long long)w.set->tokens, (long long)p->o->window);
         return EXIT_NOTHING;
     }
-    fields_open(&f, fields, FIELDS, &p->o->common);
+    choose_fields(shown, p->o);
+    fields_open(&f, shown, FIELDS, &p->o->common);
     for (int m = PLACE_EPLB; m < PLACE_METHODS; m++)
         if (place_has(p, (enum place_method)m))
             walk_method(&f, &w, (enum place_method)m, &best);

@@ -135,14 +135,23 @@ static void check_folds(const struct place *p) {
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
+/* A terminal has room for what differs: see choose_fields. */
+enum { LAYER, MOVES = 9, NODES = 12 };
 static const struct field fields[] = {
-    {"layer", FIELD_TEXT, 0}, {"method", FIELD_TEXT, 0}, {"part", FIELD_TEXT, 0},
+    {"layer", FIELD_ID, 1}, {"method", FIELD_TEXT, 0}, {"part", FIELD_TEXT, 0},
     {"device_max_over_mean", 4, 0}, {"regret", 4, 0}, {"imbalance_excess", 4, 0},
-    {"excess_vs_eplb", 4, 0}, {"excess_vs_eplb_low", 4, 0}, {"excess_vs_eplb_high", 4, 0},
-    {"moves", FIELD_WHOLE, 0}, {"move_bytes", FIELD_WHOLE, 1}, {"balancedness", 4, 1},
-    {"nodes_per_token", 3, 0}, {"cross_node_share", 4, 1},
+    {"vs_eplb", 4, 0}, {"vs_eplb_low", 4, 0}, {"vs_eplb_high", 4, 0},
+    {"moves", FIELD_WHOLE, 1}, {"move_bytes", FIELD_WHOLE, 1}, {"balancedness", 4, 1},
+    {"nodes_per_token", 3, 1}, {"cross_node_share", 4, 1},
     {"windows", FIELD_COUNT, 1}};
 enum { FIELDS = sizeof fields / sizeof *fields };
+
+static void choose_fields(struct field *shown, const struct place *p) {
+    memcpy(shown, fields, sizeof fields);
+    shown[LAYER].wide = !p->o->by_layer;
+    shown[MOVES].wide = !p->current;
+    shown[NODES].wide = p->grid.nodes == 1;
+}
 
 /* Excess over that of EPLB, less 1, over the windows of a part. */
 static double versus(const struct place *p, const struct score *s, const struct score *eplb,
@@ -166,7 +175,7 @@ static double versus(const struct place *p, const struct score *s, const struct 
 }
 
 struct row {
-    const char *layer;
+    int layer;                  /* -1: all */
     int part, method;
     struct traffic_measure m;
     double own, versus;
@@ -192,7 +201,7 @@ static int experts_of_token(const struct place *p) {
 
 static void put_row(struct fields *f, const struct place *p, const struct row *r) {
     fields_row(f, (struct value[FIELDS]){
-        {.text = r->layer}, {.text = place_names[r->method]}, {.text = part_names[r->part]},
+        {.text = r->layer < 0 ? "all" : NULL, .count = r->layer}, {.text = place_names[r->method]}, {.text = part_names[r->part]},
         {.number = r->m.max_over_mean}, {.number = r->m.max_over_mean - r->own},
         {.number = r->m.excess}, {.number = r->versus}, {.number = r->interval.low},
         {.number = r->interval.high}, {.number = r->moves}, {.number = r->bytes},
@@ -224,7 +233,7 @@ static void put_score(struct fields *f, const struct board *b, int part, int met
     const struct score *s = &b->score[part][method];
     const struct score *eplb = &b->score[part][PLACE_EPLB];
     const double *bytes = place_model(&p->input[0])->expert_bytes;
-    struct row r = {.layer = "all", .part = part, .method = method, .windows = s->windows,
+    struct row r = {.layer = -1, .part = part, .method = method, .windows = s->windows,
                     .moves = NAN, .bytes = NAN};
     if (b->layer_moves[method]) {
         r.moves = (double)b->moves[method].slots;
@@ -234,9 +243,7 @@ static void put_score(struct fields *f, const struct board *b, int part, int met
     mean_layers(p, s, &r);
     put_row(f, p, &r);
     for (int i = 0; p->o->by_layer && i < p->layers; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "%d", p->layer_index[i]);
-        r = (struct row){name, part, method, s->layer[i], s->own[i], NAN, {NAN, NAN}, s->windows,
+        r = (struct row){p->layer_index[i], part, method, s->layer[i], s->own[i], NAN, {NAN, NAN}, s->windows,
                          b->layer_moves[method] ? (double)b->layer_moves[method][i] : NAN, NAN};
         if (!isnan(r.moves) && (bytes[i] > 0 || r.moves == 0))
             r.bytes = r.moves * bytes[i];
@@ -259,6 +266,7 @@ static void mean_pieces(const struct place *p, struct score *s) {
 int place_table(const struct place *p) {
     struct board b = {.p = p};
     struct traffic_part *part = mem_array((size_t)p->inputs, sizeof *part);
+    struct field shown[FIELDS];
     struct fields f;
     for (int i = 0; i < p->inputs; i++)
         part[i] = place_part(&p->input[i]);
@@ -273,7 +281,8 @@ int place_table(const struct place *p) {
     } else if (p->o->folds) {
         add_folds(&b);
     }
-    fields_open(&f, fields, FIELDS, &p->o->common);
+    choose_fields(shown, p);
+    fields_open(&f, shown, FIELDS, &p->o->common);
     for (int k = 0; k < 2; k++)
         for (int m = 0; m < PLACE_METHODS; m++)
             if (b.score[k][m].pieces) {
