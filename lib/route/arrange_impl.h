@@ -66,5 +66,8 @@ void arrange_descend(struct arrange_layer *l);
 void arrange_anneal(struct arrange_layer *l, int64_t moves, struct rng *rng);
 /* Lowers the fullest rank's count by swaps until none does. */
 void arrange_level(struct arrange_layer *l);
+/* Swaps until no rank has more than `most`, those first that cost least for what they take from the
+ * fullest; l->most stays what it is. 0: it did not get there. */
+int arrange_fit(struct arrange_layer *l, double most);
 
 #endif

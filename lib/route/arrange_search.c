@@ -1,4 +1,4 @@
-/* arrange_search.c - looks for a cheaper arrangement of one layer: descent, annealing, levelling
+/* arrange_search.c - looks for a cheaper arrangement of one layer: descent, annealing, levelling, fitting
  *
  * Bounded by counts, never by a clock: the same input and seed give the same answer everywhere.
  */
@@ -19,6 +19,10 @@
 #define COLD 1e-4
 /* Of the random moves so many replace a replica; the others swap. */
 #define REPLACE_EVERY 8
+/* Fitting: a relief, in parts of a rank's tokens, that is more than rounding; and what a swap weighs
+ * beside its price, so that of cheap ones those go first that help much. */
+#define FIT_GAIN 1e-7
+#define FIT_PRICE 1e-6
 
 static int descend_swaps(struct arrange_layer *l) {
     int room = l->slots / l->ranks;
@@ -136,4 +140,47 @@ void arrange_level(struct arrange_layer *l) {
     int s, t;
     for (int i = 0; i < l->slots * ROUNDS && find_level(l, fullest(l), &s, &t); i++)
         arrange_swap(l, s, t);
+}
+
+static double above(double count, double most) {
+    return fmax(count - most, 0);
+}
+
+/* How much less rank a and rank b have above `most` once `less` goes from a to b. */
+static double relief(const struct arrange_layer *l, double most, int a, int b, double less) {
+    return above(l->rank_count[a], most) - above(l->rank_count[a] - less, most) +
+        above(l->rank_count[b], most) - above(l->rank_count[b] + less, most);
+}
+
+/* The swap of a slot of rank `full` that costs least for its relief. 0: there is none. */
+static int find_fit(const struct arrange_layer *l, double most, int full, int *s, int *t) {
+    int room = l->slots / l->ranks;
+    double least = INFINITY;
+    for (int i = full * room; i < (full + 1) * room; i++)
+        for (int k = 0; k < l->slots; k++) {
+            int x = l->slot[i];
+            int y = l->slot[k];
+            double less = l->count[x] / l->replicas[x] - l->count[y] / l->replicas[y];
+            double gain = relief(l, most, full, k / room, less) / most;
+            if (!(gain > FIT_GAIN))
+                continue;
+            double price = (fmax(arrange_price_swap(l, i, k), 0) + FIT_PRICE) / gain;
+            if (price < least) {
+                least = price;
+                *s = i;
+                *t = k;
+            }
+        }
+    return least < INFINITY;
+}
+
+int arrange_fit(struct arrange_layer *l, double most) {
+    int s, t;
+    double limit = most * (1 + GAIN);
+    for (int i = 0; i < l->slots * ROUNDS && l->rank_count[fullest(l)] > limit; i++) {
+        if (!find_fit(l, most, fullest(l), &s, &t))
+            return 0;
+        arrange_swap(l, s, t);
+    }
+    return l->rank_count[fullest(l)] <= limit;
 }
