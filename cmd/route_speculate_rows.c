@@ -9,10 +9,10 @@
 static const struct field fields[] = {
     {"accept", 3, 0}, {"draft_tokens", FIELD_COUNT, 0}, {"windows", FIELD_COUNT, 1},
     {"unique_experts", 2, 0}, {"unique_experts_low", 2, 1}, {"unique_experts_high", 2, 1},
-    {"unique_formula", 2, 0}, {"unique_by_load", 2, 1}, {"bytes_per_pass", FIELD_WHOLE, 0},
-    {"bytes_per_token", FIELD_WHOLE, 1}, {"pass_vs_decode", 3, 0}, {"tokens_per_pass", 3, 0},
+    {"unique_formula", 2, 1}, {"unique_by_load", 2, 1}, {"bytes_per_pass", FIELD_WHOLE, 1},
+    {"bytes_per_token", FIELD_WHOLE, 1}, {"pass_vs_decode", 3, 0}, {"tokens_per_pass", 3, 1},
     {"speedup", 3, 0}, {"speedup_low", 3, 0}, {"speedup_high", 3, 0},
-    {"speedup_if_dense", 3, 0}, {"speedup_by_formula", 3, 1}, {"breakeven_accept", 3, 0},
+    {"speedup_if_dense", 3, 0}, {"speedup_by_formula", 3, 1}, {"breakeven_accept", 3, 1},
     {"ms_per_token", 3, 1}, {"pays", FIELD_TEXT, 0}, {"best", FIELD_TEXT, 0}};
 enum { FIELDS = sizeof fields / sizeof *fields };
 
