@@ -35,7 +35,7 @@ struct diff_side {
     enum routed_kind kind;
     struct routed_set *set;     /* of tokens */
     double *count;              /* of count tables: [layers][experts] */
-    struct routed_model model;  /* of a count table, a copy; of tokens borrowed from set */
+    struct routed_model model;  /* a copy, owned */
     uint32_t *topic;            /* [tokens] where there is a control */
 };
 

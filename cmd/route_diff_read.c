@@ -1,7 +1,7 @@
 /* route_diff_read.c - two sides for llm-route diff, out of one or two inputs
  *
- * Routes and labels are read more than once, also what is no plain file: its bytes go to a file
- * without a name first.
+ * Labels, and an input that has both sides, are read more than once, also what is no plain file:
+ * its bytes go to a file without a name first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -93,34 +93,20 @@ static void set_wheres(const struct diff_options *o, struct diff_side *s, int is
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static void copy_model(struct routed_model *to, const struct routed_model *from) {
-    *to = *from;
-    to->layer_index = mem_array((size_t)from->layers + 1, sizeof *to->layer_index);
-    for (int l = 0; l < from->layers; l++)
-        to->layer_index[l] = from->layer_index[l];
-    to->expert_bytes = NULL;
-    to->dense_bytes = NULL;
-}
-
 static void read_side(const struct routed_options *opt, struct diff_side *s) {
     struct err e = {{0}};
     struct routed *r = routed_open(s->path, opt, &e);
     if (!r)
         die_of(s, &e);
     s->kind = routed_kind(r);
-    if (s->kind == ROUTED_COUNTS) {
-        s->count = routed_counts(r, &e);
-        if (!s->count)
-            die_of(s, &e);
-        copy_model(&s->model, routed_model(r));
-    }
-    routed_close(r);
     if (s->kind == ROUTED_COUNTS)
-        return;
-    s->set = routed_read(s->path, opt, &e);
-    if (!s->set)
+        s->count = routed_counts(r, &e);
+    else
+        s->set = routed_rest(r, &e);
+    if (!s->count && !s->set)
         die_of(s, &e);
-    copy_model(&s->model, &s->set->model);
+    routed_model_copy(&s->model, s->set ? &s->set->model : routed_model(r));
+    routed_close(r);
 }
 
 int diff_side_empty(const struct diff_side *s) {
@@ -238,9 +224,11 @@ void diff_read(const struct diff_options *o, char **path, int n, struct diff_sid
     for (int i = 0; i < 2; i++) {
         struct routed_options opt = o->in.routed;
         struct diff_side *s = &side[i];
+        const char *given = path[n == 2 ? i : 0];
         *s = (struct diff_side){0};
-        s->called = mem_strdup(input_name(path[n == 2 ? i : 0]));
-        s->path = i && n == 1 ? mem_strdup(side[0].path) : readable_again(path[n == 2 ? i : 0]);
+        s->called = mem_strdup(input_name(given));
+        s->path = i && n == 1 ? mem_strdup(side[0].path)
+                              : n == 1 ? readable_again(given) : mem_strdup(given);
         set_wheres(o, s, i);
         opt.where = s->where;
         opt.wheres = s->wheres;
@@ -257,7 +245,7 @@ void diff_read(const struct diff_options *o, char **path, int n, struct diff_sid
 
 void diff_side_free(struct diff_side *s) {
     free(s->topic);
-    free(s->model.layer_index);
+    routed_model_free(&s->model);
     free(s->count);
     routed_set_free(s->set);
     free(s->labels_called);

@@ -30,14 +30,8 @@ void loads_add(uint64_t *count, const struct routed_model *m, const struct route
 static struct loads *loads_new(const struct routed_model *m, int experts) {
     struct loads *l = mem_alloc(sizeof *l);
     size_t n = (size_t)m->layers;
-    l->model = *m;
+    routed_model_copy(&l->model, m);
     l->model.experts = experts;
-    l->model.layer_index = mem_array(n, sizeof *m->layer_index);
-    l->model.expert_bytes = mem_array(n, sizeof *m->expert_bytes);
-    l->model.dense_bytes = mem_array(n, sizeof *m->dense_bytes);
-    memcpy(l->model.layer_index, m->layer_index, n * sizeof *m->layer_index);
-    memcpy(l->model.expert_bytes, m->expert_bytes, n * sizeof *m->expert_bytes);
-    memcpy(l->model.dense_bytes, m->dense_bytes, n * sizeof *m->dense_bytes);
     l->count = mem_array(n * (size_t)experts, sizeof *l->count);
     return l;
 }
@@ -45,9 +39,7 @@ static struct loads *loads_new(const struct routed_model *m, int experts) {
 void loads_free(struct loads *l) {
     if (!l)
         return;
-    free(l->model.layer_index);
-    free(l->model.expert_bytes);
-    free(l->model.dense_bytes);
+    routed_model_free(&l->model);
     free(l->count);
     free(l);
 }

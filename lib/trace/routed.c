@@ -16,6 +16,21 @@ static void make_arrays(struct routed_model *m) {
     m->dense_bytes = mem_array(n, sizeof *m->dense_bytes);
 }
 
+void routed_model_copy(struct routed_model *to, const struct routed_model *from) {
+    size_t n = (size_t)from->layers;
+    *to = *from;
+    make_arrays(to);
+    memcpy(to->layer_index, from->layer_index, n * sizeof *to->layer_index);
+    memcpy(to->expert_bytes, from->expert_bytes, n * sizeof *to->expert_bytes);
+    memcpy(to->dense_bytes, from->dense_bytes, n * sizeof *to->dense_bytes);
+}
+
+void routed_model_free(struct routed_model *m) {
+    free(m->layer_index);
+    free(m->expert_bytes);
+    free(m->dense_bytes);
+}
+
 int routed_model_init(struct routed *r, int64_t layers, int64_t experts, int64_t k,
                       struct err *err) {
     struct routed_model *m = &r->model;
@@ -207,9 +222,7 @@ void routed_close(struct routed *r) {
         reqs_lines_free(&r->lines);
     routed_where_free(r->where);
     free(r->frame.keep);
-    free(r->model.layer_index);
-    free(r->model.expert_bytes);
-    free(r->model.dense_bytes);
+    routed_model_free(&r->model);
     free(r->name);
     free(r);
 }

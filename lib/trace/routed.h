@@ -92,6 +92,10 @@ int64_t routed_bytes(const struct routed *r);           /* read so far, decompre
 const char *routed_name(const struct routed *r);        /* of the input, for messages */
 void routed_close(struct routed *r);                    /* NULL is fine */
 
+/* A model of one's own, and its end. */
+void routed_model_copy(struct routed_model *to, const struct routed_model *from);
+void routed_model_free(struct routed_model *m);
+
 /* ---- all of it ---------------------------------------------------------------------------- */
 
 /* A trace in memory: 2 bytes for a routed pair, some 18 for a token. */

@@ -4,17 +4,6 @@
 
 #include "lib/trace/routed_impl.h"
 
-static void copy_model(struct routed_model *out, const struct routed_model *m) {
-    size_t n = (size_t)m->layers;
-    *out = *m;
-    out->layer_index = mem_array(n, sizeof *out->layer_index);
-    out->expert_bytes = mem_array(n, sizeof *out->expert_bytes);
-    out->dense_bytes = mem_array(n, sizeof *out->dense_bytes);
-    memcpy(out->layer_index, m->layer_index, n * sizeof *out->layer_index);
-    memcpy(out->expert_bytes, m->expert_bytes, n * sizeof *out->expert_bytes);
-    memcpy(out->dense_bytes, m->dense_bytes, n * sizeof *out->dense_bytes);
-}
-
 /* A set grows by half, which the system may refuse: a trace is as large as its file wants. */
 static int grow_array(void *array, int64_t n, size_t size) {
     void *p;
@@ -88,7 +77,7 @@ static int read_rows(struct routed *r, struct routed_set *s, struct err *err) {
 
 struct routed_set *routed_rest(struct routed *r, struct err *err) {
     struct routed_set *s = mem_alloc(sizeof *s);
-    copy_model(&s->model, &r->model);
+    routed_model_copy(&s->model, &r->model);
     s->pass = mem_alloc(sizeof *s->pass);       /* an empty trace has its end, too */
     if (read_rows(r, s, err) == 0)
         return s;
@@ -109,9 +98,7 @@ struct routed_set *routed_read(const char *path, const struct routed_options *op
 void routed_set_free(struct routed_set *s) {
     if (!s)
         return;
-    free(s->model.layer_index);
-    free(s->model.expert_bytes);
-    free(s->model.dense_bytes);
+    routed_model_free(&s->model);
     free(s->expert);
     free(s->pass);
     free(s->request);
