@@ -112,6 +112,9 @@ static void make_grid(struct place *p) {
         p->grid.slots = (p->experts + p->grid.ranks - 1) / p->grid.ranks * p->grid.ranks;
     if (placement_grid_check(&p->grid, p->experts, &e))
         usage_die("--ranks, --nodes, --replicas: %s", e.text);
+    if (p->grid.slots > ARRANGE_SLOTS_MOST)
+        usage_die("%d slots of a layer: at most %d can be arranged", p->grid.slots,
+                  ARRANGE_SLOTS_MOST);
     if (p->experts % p->o->groups)
         usage_die("--groups: %d groups do not divide %d experts", p->o->groups, p->experts);
 }

@@ -218,6 +218,39 @@ static void prices(void) {
     arrange_layer_free(&l);
 }
 
+/* ---- fitting ------------------------------------------------------------------------------ */
+
+/* Where it says so no rank is above, each expert keeps its replicas, and it mostly gets there. */
+static void fits(void) {
+    enum { EXPERTS = 24, SLOTS = 32, CASES = 100 };
+    double moment[EXPERTS * EXPERTS] = {0};
+    double count[EXPERTS];
+    int32_t slot[SLOTS], before[EXPERTS];
+    int met = 0;
+    state = 14;
+    for (int i = 0; i < CASES; i++) {
+        for (int e = 0; e < EXPERTS; e++)
+            count[e] = 50 + below(50);
+        for (int s = 0; s < SLOTS; s++)
+            slot[s] = s % EXPERTS;
+        struct arrange_layer l = {.experts = EXPERTS, .ranks = 4, .nodes = 1, .slots = SLOTS,
+                                  .count = count, .most = INFINITY, .moment = moment,
+                                  .slot = slot};
+        double sum = 0;
+        arrange_layer_start(&l);
+        memcpy(before, l.replicas, sizeof before);
+        for (int r = 0; r < 4; r++)
+            sum += l.rank_count[r];
+        double most = sum / 4 * (1 + below(50) / 1000.0);
+        int got = arrange_fit(&l, most);
+        CHECK_INT(got, arrange_layer_most(&l) <= most * (1 + TOLERANCE));
+        CHECK(!memcmp(before, l.replicas, sizeof before));
+        met += got;
+        arrange_layer_free(&l);
+    }
+    CHECK(met >= CASES / 2 && met < CASES);
+}
+
 /* ---- traffic that was not seen ------------------------------------------------------------ */
 
 static double held_out(const struct placement *p, const struct traffic *t) {
@@ -325,6 +358,7 @@ int main(void) {
     RUN(never_worse_on_traces);
     RUN(optimum);
     RUN(prices);
+    RUN(fits);
     RUN(gains_on_other_traffic);
     RUN(improves_within_bounds);
     RUN(threads_do_not_matter);

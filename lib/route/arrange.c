@@ -108,6 +108,9 @@ static struct job job_of(struct placement *p, const struct arrange_options *o) {
 int arrange_fill(struct placement *p, const struct arrange_options *o, struct par *par,
                  struct err *err) {
     struct job j = job_of(p, o);
+    if (p->grid.slots > ARRANGE_SLOTS_MOST)
+        return err_set(err, "%d slots of a layer: at most %d can be arranged", p->grid.slots,
+                       ARRANGE_SLOTS_MOST);
     double *count = mem_array((size_t)p->layers * (size_t)p->experts, sizeof *count);
     for (int layer = 0; layer < p->layers; layer++)
         traffic_count(o->train, layer, count + (size_t)layer * (size_t)p->experts);

@@ -8,7 +8,7 @@
  * rank of that pass, and experts that are busy together fill one rank together. So this begins
  * with EPLB's answer and moves and replicates experts until the variance of the ranks' loads over
  * windows of all lengths (traffic_moment) is as low as descent and annealing get it, while no rank
- * has more of the sum than EPLB's fullest: on the training traffic, max / mean of a layer is never
+ * has more of the sum than EPLB's fullest (or was brought back below it): on the training traffic, max / mean of a layer is never
  * above EPLB's. Of one table of counts nothing else is known: there max / mean itself is lowered.
  *
  * Where EPLB keeps groups of experts on nodes (hierarchical), experts stay on the nodes that it
@@ -26,6 +26,9 @@
 #include "lib/route/placement.h"
 #include "lib/route/traffic.h"
 
+/* Slots of a layer above which an arrangement takes minutes: work grows with their square. */
+#define ARRANGE_SLOTS_MOST 4096
+
 struct arrange_options {
     const struct traffic *train;        /* ready, of the placement's layers and experts */
     int groups;                         /* of experts, EPLB's */
@@ -34,7 +37,7 @@ struct arrange_options {
     uint64_t seed;
 };
 
-/* Fills all slots of p. -1: as eplb_fill. */
+/* Fills all slots of p. -1: as eplb_fill, or more than ARRANGE_SLOTS_MOST slots. */
 int arrange_fill(struct placement *p, const struct arrange_options *o, struct par *par,
                  struct err *err);
 
