@@ -105,8 +105,11 @@ static int read_field(struct null_http *h, const char *line, const char *end) {
 
 /* Of the line at p; the last one ends at last. */
 static const char *line_end(const char *p, const char *last) {
-    const char *end = memmem(p, (size_t)(last - p), "\r\n", 2);
-    return end ? end : last;
+    const char *end;
+    for (; (end = memchr(p, '\r', (size_t)(last - p))); p = end + 1)
+        if (end + 1 < last && end[1] == '\n')
+            return end;
+    return last;
 }
 
 /* The head, which ends with an empty line. */
