@@ -13,6 +13,9 @@
 #define MOVES 128
 /* Of the sum of a rank's tokens. */
 #define SPARE 0.05
+/* Of what is seen of two experts' going together beyond or below chance, the part that is believed:
+ * a trace shows too few windows for all of it to come again. */
+#define BELIEF 0.5
 
 struct job {
     struct placement *p;
@@ -35,6 +38,20 @@ void arrange_desk_free(struct arrange_desk *d) {
     free(d->together);
 }
 
+/* Products of different experts' loads come nearer to the product of their mean loads. */
+static void shrink(double *moment, const double *count, int experts, int ranks) {
+    double sum = 0;
+    for (int e = 0; e < experts; e++)
+        sum += count[e];
+    double scale = sum > 0 ? ranks / sum : 0;
+    for (int a = 0; a < experts; a++)
+        for (int b = 0; b < experts; b++) {
+            double *m = &moment[(size_t)a * (size_t)experts + (size_t)b];
+            if (a != b)
+                *m = BELIEF * *m + (1 - BELIEF) * (count[a] * scale) * (count[b] * scale);
+        }
+}
+
 struct arrange_layer arrange_layer_begin(const struct placement *p,
                                          const struct arrange_options *o, int layer,
                                          struct arrange_desk *d) {
@@ -42,6 +59,7 @@ struct arrange_layer arrange_layer_begin(const struct placement *p,
     const struct traffic *t = o->train;
     traffic_count(t, layer, d->count);
     traffic_moment(t, layer, g->ranks, d->moment);
+    shrink(d->moment, d->count, p->experts, g->ranks);
     int pulls = d->together && traffic_together(t, layer, d->together);
     struct arrange_layer l = {
         .experts = p->experts, .ranks = g->ranks, .nodes = g->nodes, .slots = g->slots,

@@ -1,4 +1,5 @@
-/* arrange_search.c - looks for a cheaper arrangement of one layer: descent, annealing, levelling, fitting
+/* arrange_search.c - looks for a cheaper arrangement of one layer: descent, annealing, levelling,
+ * fitting
  *
  * Bounded by counts, never by a clock: the same input and seed give the same answer everywhere.
  */
@@ -19,8 +20,8 @@
 #define COLD 1e-4
 /* Of the random moves so many replace a replica; the others swap. */
 #define REPLACE_EVERY 8
-/* Fitting: a relief, in parts of a rank's tokens, that is more than rounding; and what a swap weighs
- * beside its price, so that of cheap ones those go first that help much. */
+/* Fitting: a relief, in parts of a rank's tokens, that is more than rounding; and what a swap
+ * weighs beside its price, so that of cheap ones those go first that help much. */
 #define FIT_GAIN 1e-7
 #define FIT_PRICE 1e-6
 
