@@ -25,7 +25,8 @@ struct matrix {
 static void put_row(struct matrix *x, int layer, enum place_method m, const char *from,
                     int on, const struct traffic_measure *r, const struct traffic_measure *own) {
     fields_row(&x->fields, (struct value[FIELDS]){
-        {.text = layer < 0 ? "all" : NULL, .count = layer}, {.text = place_names[m]}, {.text = from},
+        {.text = layer < 0 ? "all" : NULL, .count = layer}, {.text = place_names[m]},
+        {.text = from},
         {.text = x->p->input[on].name}, {.number = r->max_over_mean},
         {.number = r->max_over_mean - own->max_over_mean}, {.number = r->excess},
         {.number = r->balancedness}, {.number = r->nodes_per_token}});

@@ -201,7 +201,8 @@ static int experts_of_token(const struct place *p) {
 
 static void put_row(struct fields *f, const struct place *p, const struct row *r) {
     fields_row(f, (struct value[FIELDS]){
-        {.text = r->layer < 0 ? "all" : NULL, .count = r->layer}, {.text = place_names[r->method]}, {.text = part_names[r->part]},
+        {.text = r->layer < 0 ? "all" : NULL, .count = r->layer},
+        {.text = place_names[r->method]}, {.text = part_names[r->part]},
         {.number = r->m.max_over_mean}, {.number = r->m.max_over_mean - r->own},
         {.number = r->m.excess}, {.number = r->versus}, {.number = r->interval.low},
         {.number = r->interval.high}, {.number = r->moves}, {.number = r->bytes},
@@ -243,7 +244,8 @@ static void put_score(struct fields *f, const struct board *b, int part, int met
     mean_layers(p, s, &r);
     put_row(f, p, &r);
     for (int i = 0; p->o->by_layer && i < p->layers; i++) {
-        r = (struct row){p->layer_index[i], part, method, s->layer[i], s->own[i], NAN, {NAN, NAN}, s->windows,
+        r = (struct row){p->layer_index[i], part, method, s->layer[i], s->own[i], NAN,
+                         {NAN, NAN}, s->windows,
                          b->layer_moves[method] ? (double)b->layer_moves[method][i] : NAN, NAN};
         if (!isnan(r.moves) && (bytes[i] > 0 || r.moves == 0))
             r.bytes = r.moves * bytes[i];
