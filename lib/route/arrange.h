@@ -9,7 +9,8 @@
  * with EPLB's answer and moves and replicates experts until the variance of the ranks' loads over
  * windows of all lengths (traffic_moment) is as low as descent and annealing get it, while no rank
  * has more of the sum than EPLB's fullest, or is brought back below it: on the training traffic,
- * max / mean of a layer is never above EPLB's. Of one table of counts nothing else is known: there max / mean itself is lowered.
+ * max / mean of a layer is never above EPLB's. Of one table of counts nothing else is known: there
+ * max / mean itself is lowered.
  *
  * Where EPLB keeps groups of experts on nodes (hierarchical), experts stay on the nodes that it
  * gave them.

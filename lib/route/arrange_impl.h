@@ -6,10 +6,11 @@
  *
  * where moment[e][d] is the mean over windows of the product of loads e and d (a rank's mean load
  * being 1; of different experts drawn half way to what chance makes of it), g[n] the sum of f over
- * the ranks of node n, and together[e][d] how often a token goes to both. The first term is 1 + the variance of a rank's load, the second, but for terms of higher
- * order and a constant, the number of nodes that a token goes to. Both are quadratic, so that with
- * the products of moment and f at hand a swap is priced in a few operations, whatever the number of
- * windows, and taken in O(experts).
+ * the ranks of node n, and together[e][d] how often a token goes to both. The first term is 1 +
+ * the variance of a rank's load, the second, but for terms of higher order and a constant, the
+ * number of nodes that a token goes to. Both are quadratic, so that with the products of moment and
+ * f at hand a swap is priced in a few operations, whatever the number of windows, and taken in
+ * O(experts).
  */
 #ifndef ARRANGE_IMPL_H
 #define ARRANGE_IMPL_H
