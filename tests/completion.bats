@@ -303,8 +303,8 @@ EOF
 stats --by $T/nothing
 diff --by $T/nothing $T/nothing
 diff --unit $T/nothing $T/nothing
-place --method --ranks 2 --from $T/nothing --max-moves 1 $T/nothing
-place --form --ranks 2 $T/nothing
+place --method --json --ranks 2 --from $T/nothing --max-moves 1 $T/nothing
+place --form --json --ranks 2 $T/nothing
 replay --policy $T/nothing
 replay --prefetch $T/nothing
 replay --source $T/nothing
