@@ -52,9 +52,11 @@ struct fuzz {
     const char *suffix;                         /* of the files that -w writes */
     const char *outcome[FUZZ_OUTCOMES + 1];     /* words for the bits, ended by NULL */
     int starts;
+    const char *const *texts;                   /* [starts] to start from; or, of bytes: */
     struct buf (*start)(int i);                 /* an input to start from, borrowed */
+    size_t (*cut)(int i, size_t k);             /* k-th length to cut start i at; SIZE_MAX: none.
+                                                 * Texts are cut at every length */
     const int *expected;                        /* [starts] outcomes: others make it worthless */
-    size_t (*cut)(int i, size_t k);             /* k-th length to cut start i at; SIZE_MAX: none */
     void (*make)(struct buf *b, int i);         /* an input from start i, with fuzz_next */
 };
 
@@ -108,11 +110,6 @@ static inline struct buf fuzz_text(const char *text) {
         char *to;
     } same = {text};
     return (struct buf){.data = same.to, .len = strlen(text)};
-}
-
-/* Cuts at every length. */
-static inline size_t fuzz_text_cut(const char *text, size_t k) {
-    return k < strlen(text) ? k : SIZE_MAX;
 }
 
 /* One change: a byte, a piece that goes or comes twice, or this word put in. b is not empty. */
@@ -173,11 +170,21 @@ static inline void fuzz_run(const struct buf *b) {
     free(copy);
 }
 
+static inline struct buf fuzz_start(const struct fuzz *f, int i) {
+    return f->texts ? fuzz_text(f->texts[i]) : f->start(i);
+}
+
+static inline size_t fuzz_cut(const struct fuzz *f, int i, size_t k) {
+    if (!f->texts)
+        return f->cut(i, k);
+    return k < strlen(f->texts[i]) ? k : SIZE_MAX;
+}
+
 /* The starts themselves, and each of them cut. A start that is refused would make the rest of the
  * work worthless. */
 static inline int fuzz_run_starts(const struct fuzz *f) {
     for (int i = 0; i < f->starts; i++) {
-        struct buf cut = f->start(i);
+        struct buf cut = fuzz_start(f, i);
         size_t whole = cut.len;
         fuzz_run(&cut);
         if (fuzz_outcome != f->expected[i]) {
@@ -185,7 +192,7 @@ static inline int fuzz_run_starts(const struct fuzz *f) {
                    f->expected[i], fuzz_last.text);
             return -1;
         }
-        for (size_t k = 0; (cut.len = f->cut(i, k)) != SIZE_MAX; k++)
+        for (size_t k = 0; (cut.len = fuzz_cut(f, i, k)) != SIZE_MAX; k++)
             if (cut.len < whole)
                 fuzz_run(&cut);
     }
@@ -217,7 +224,7 @@ static inline int fuzz_for(const struct fuzz *f, int64_t seconds, int one) {
 
 static inline int fuzz_write_starts(const struct fuzz *f, const char *folder) {
     for (int i = 0; i < f->starts; i++) {
-        struct buf b = f->start(i);
+        struct buf b = fuzz_start(f, i);
         char *path = mem_printf("%s/start%d%s", folder, i, f->suffix);
         scratch_write(path, b.data, b.len);
         free(path);

@@ -74,14 +74,6 @@ static const char *const texts[] = {
     "{\"route\":\"x\",\"a\":1, \"route_cost_usd\":3 , \"b\":{\"route\":2}, \"route_score\":4}"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 static const char *pick(void) {
     static const char *const words[] = {
         "\"prompt\":\"x\"", "\"prompt\":null", "\"messages\":[]", "\"messages\":[{\"content\":[]}]",
@@ -112,8 +104,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {READ | SPOKE, READ | SPOKE, READ | MARKED};
     static const struct fuzz fuzz = {
         .name = "fuzz_ask", .suffix = ".jsonl",
-        .outcome = {"were read", "had been picked before", "had a prompt"}, .starts = STARTS,
-        .start = start, .expected = expected, .cut = cut_at, .make = make_input};
+        .outcome = {"were read", "had been picked before", "had a prompt"}, .texts = texts,
+        .starts = STARTS, .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

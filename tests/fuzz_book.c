@@ -148,14 +148,6 @@ static const char *const texts[] = {
     "gpu h100-sxm provider=q rate=2.69 granule=1m from=2026-01-01\n"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 /* ---- texts that are mostly right ------------------------------------------------------------ */
 
 static const char *pick(void) {
@@ -214,8 +206,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {READ | PRICED, READ | PRICED | WINDOWED, READ | PRICED, READ};
     static const struct fuzz fuzz = {
         .name = "fuzz_book", .suffix = ".book",
-        .outcome = {"were read", "had prices", "had windows"}, .starts = STARTS, .start = start,
-        .expected = expected, .cut = cut_at, .make = make_input};
+        .outcome = {"were read", "had prices", "had windows"}, .texts = texts, .starts = STARTS,
+        .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

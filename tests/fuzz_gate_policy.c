@@ -56,14 +56,6 @@ static const char *const texts[] = {
     "metric a\nmetric b unit=x\nmetric b unit=y level=90% effect=3%\r\nmetric [a-c]*"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 /* ---- texts that are mostly right ----------------------------------------------------------- */
 
 static const char *pick(void) {
@@ -99,9 +91,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {READ, READ | SEVERAL, READ | SEVERAL};
     static const struct fuzz fuzz = {
         .name = "fuzz_gate_policy", .suffix = ".policy",
-        .outcome = {"were read", "had several lines"},
-        .starts = STARTS, .start = start, .expected = expected, .cut = cut_at,
-        .make = make_input};
+        .outcome = {"were read", "had several lines"}, .texts = texts, .starts = STARTS,
+        .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

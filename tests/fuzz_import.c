@@ -83,14 +83,6 @@ static const char *const texts[] = {
     "\"cache_write_1h_mtok\": 5}}]}, {\"id\": \"n\", \"prices\": {\"requests_kcount\": 5}}]}]"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 /* ---- texts that are mostly right ----------------------------------------------------------- */
 
 static const char *pick(const char *const *words) {
@@ -223,8 +215,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {ALL, ALL, ALL, ALL};
     static const struct fuzz fuzz = {
         .name = "fuzz_import", .suffix = ".json",
-        .outcome = {"were read", "had several models", "had something told"}, .starts = STARTS,
-        .start = start, .expected = expected, .cut = cut_at, .make = make_input};
+        .outcome = {"were read", "had several models", "had something told"}, .texts = texts,
+        .starts = STARTS, .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

@@ -93,14 +93,6 @@ static const char *const texts[] = {
     "{\"device_id\":1,\"device_expert\":[2,0]}]}]}"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 static const char *pick(void) {
     static const char *const words[] = {
         "[0,1]", "[1,0],", "[[0,1],[1,0]]", "[[[0],[1]]]", "\"physical_to_logical_map\":",
@@ -134,9 +126,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {ALL | NUMBERED, ALL, READ, ALL};
     static const struct fuzz fuzz = {
         .name = "fuzz_placement", .suffix = ".json",
-        .outcome = {"were read", "had several layers", "numbered replicas"},
-        .starts = STARTS, .start = start, .expected = expected, .cut = cut_at,
-        .make = make_input};
+        .outcome = {"were read", "had several layers", "numbered replicas"}, .texts = texts,
+        .starts = STARTS, .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

@@ -109,14 +109,6 @@ static const char *const texts[] = {
     "{\"scores\":{\"m\":1}}\n"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 /* ---- texts that are mostly right -------------------------------------------------------- */
 
 static const char *pick(void) {
@@ -154,8 +146,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {TWO, TWO, TWO, TWO, TWO | EMBEDDED, READ};
     static const struct fuzz fuzz = {
         .name = "fuzz_scores", .suffix = ".txt",
-        .outcome = {"were read", "had several models", "had embeddings"},
-        .starts = STARTS, .start = start, .expected = expected, .cut = cut_at, .make = make_input};
+        .outcome = {"were read", "had several models", "had embeddings"}, .texts = texts,
+        .starts = STARTS, .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

@@ -85,14 +85,6 @@ static const char *const texts[] = {
     "# n\n1\n2.5e3\n-4\n", "id\tttft_ms\tx_tps\na\t1\t2\nb\t-\t3\n", "[1, 2,\n3.5]\n"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 /* ---- texts that are mostly right ----------------------------------------------------------- */
 
 static const char *pick(void) {
@@ -130,8 +122,7 @@ int main(int argc, char **argv) {
     static const int expected[] = {ALL, ALL, ALL, ALL, ALL, ALL, READ, ALL, READ};
     static const struct fuzz fuzz = {
         .name = "fuzz_series", .suffix = ".txt", .outcome = {"were read", "had several series"},
-        .starts = STARTS, .start = start, .expected = expected, .cut = cut_at,
-        .make = make_input};
+        .texts = texts, .starts = STARTS, .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

@@ -133,14 +133,6 @@ static const char *const texts[] = {
     RUN};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 static const char *pick(void) {
     static const char *const words[] = {
         "\"ns\":1e308", "\"ns\":9007199254740991", "\"position\":9007199254740991",
@@ -181,8 +173,8 @@ int main(int argc, char **argv) {
     static const int expected[] = {ALL, ALL, OPENED};
     static const struct fuzz fuzz = {
         .name = "fuzz_steps", .suffix = ".jsonl",
-        .outcome = {"were opened", "had steps", "were fitted"}, .starts = STARTS, .start = start,
-        .expected = expected, .cut = cut_at, .make = make_input};
+        .outcome = {"were opened", "had steps", "were fitted"}, .texts = texts, .starts = STARTS,
+        .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 

@@ -143,14 +143,6 @@ static const char *const texts[] = {
     "\"completion_tokens\":1}}}}\n"};
 #define STARTS ((int)(sizeof texts / sizeof *texts))
 
-static struct buf start(int i) {
-    return fuzz_text(texts[i]);
-}
-
-static size_t cut_at(int i, size_t k) {
-    return fuzz_text_cut(texts[i], k);
-}
-
 /* ---- records that are mostly right --------------------------------------------------- */
 
 static const char *pick(void) {
@@ -217,8 +209,7 @@ int main(int argc, char **argv) {
     static const struct fuzz fuzz = {
         .name = "fuzz_usage", .suffix = ".txt",
         .outcome = {"had records", "were read whole", "had repeated ones", "had cached tokens"},
-        .starts = STARTS, .start = start, .expected = expected, .cut = cut_at,
-        .make = make_input};
+        .texts = texts, .starts = STARTS, .expected = expected, .make = make_input};
     return fuzz_main(&fuzz, argc, argv);
 }
 
