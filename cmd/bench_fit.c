@@ -89,11 +89,11 @@ static void take_option(struct options *o, int c, const char *arg) {
     case OPT_COST: o->costs |= bits_of("--cost", arg, costs); break;
     case OPT_PHASE: o->phases |= bits_of("--phase", arg, phases); break;
     case OPT_BY: o->by_file = arg_choice("--by", arg, by) == 0; break;
-    case OPT_LEVEL: o->boot.level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->boot.level = arg_level(arg); break;
     case OPT_RESAMPLES:
         o->boot.resamples = (int)arg_size("--resamples", arg, 100, 10000000);
         break;
-    case OPT_SEED: o->boot.seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->boot.seed = arg_seed(arg); break;
     case OPT_PLOT: o->plot = plot_check(arg); break;
     default: break;
     }

@@ -163,7 +163,7 @@ static void take_option(struct options *o, int c, const char *arg) {
     case OPT_CACHE: s->cache = 1; break;
     case OPT_REQUESTS: s->requests = arg_size("--requests", arg, 1, INT64_MAX); break;
     case OPT_FAULT: take_fault(o, arg); break;
-    case OPT_SEED: s->seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: s->seed = arg_seed(arg); break;
     default: break;
     }
 }

@@ -221,7 +221,7 @@ static int load_option(struct serve_options *o, struct said *said, int c, const 
         o->warmup = arg_size("--warmup", arg, 0, INT64_C(1) << 40);
         said->warmup = 1;
         return 1;
-    case OPT_SEED: o->prompts.seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); return 1;
+    case OPT_SEED: o->prompts.seed = arg_seed(arg); return 1;
     default: return 0;
     }
 }

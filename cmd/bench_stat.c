@@ -100,7 +100,7 @@ static void set_metric(struct stat_options *o, const char *name) {
 static void take_option(struct stat_options *o, int c, char *arg, struct stat_side *side, int *n) {
     switch (c) {
     case OPT_FORMAT: set_format(o, arg); break;
-    case OPT_LEVEL: o->compare.level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->compare.level = arg_level(arg); break;
     case OPT_MARGIN: o->compare.margin = arg_share("--margin", arg, 0, 10); break;
     case OPT_FAIL_ON: o->fail = fail_bits(arg); break;
     case OPT_FILTER:

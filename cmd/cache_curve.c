@@ -104,7 +104,7 @@ static void take_option(struct options *o, int c, const char *arg) {
     case OPT_SAMPLE_BLOCKS:
         o->sample_blocks = arg_size("--sample-blocks", arg, 64, UINT32_MAX / 8);
         break;
-    case OPT_SEED: o->seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->seed = arg_seed(arg); break;
     case OPT_SAVE: o->save = arg; break;
     case OPT_MERGE: o->merge = 1; break;
     case OPT_SUM: o->sum = 1; break;

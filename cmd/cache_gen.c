@@ -79,7 +79,7 @@ static void take_option(struct options *o, int c, const char *arg) {
     struct gen_options *g = &o->gen;
     switch (c) {
     case OPT_SESSIONS: g->sessions = arg_size("--sessions", arg, 1, (int64_t)1 << 40); break;
-    case OPT_SEED: g->seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: g->seed = arg_seed(arg); break;
     case OPT_TURNS: g->turns = arg_float("--turns", arg, 1, 1e9); break;
     case OPT_RATE: g->rate = arg_float("--rate", arg, 1e-9, 1e9); break;
     case OPT_THINK: g->think_s = (double)arg_duration("--think", arg) / 1e9; break;

@@ -91,7 +91,7 @@ static void parse(struct replay_command *o, int argc, char **argv) {
             o->window_said = 1;
             break;
         case OPT_PLOT: o->plot = optarg; break;
-        case OPT_SEED: o->seed = (uint64_t)arg_int("--seed", optarg, 0, INT64_MAX); break;
+        case OPT_SEED: o->seed = arg_seed(optarg); break;
         }
     }
     if (!o->policies)

@@ -168,6 +168,14 @@ double arg_share(const char *option, const char *value, double min, double max) 
     return x / scale;
 }
 
+double arg_level(const char *value) {
+    return arg_share("--level", value, 0.5, 0.9999);
+}
+
+uint64_t arg_seed(const char *value) {
+    return (uint64_t)arg_int("--seed", value, 0, INT64_MAX);
+}
+
 int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max) {
     int64_t n;
     int bad = num_size(value, min, max, &n);

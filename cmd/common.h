@@ -79,6 +79,10 @@ int64_t arg_int(const char *option, const char *value, int64_t min, int64_t max)
 double arg_float(const char *option, const char *value, double min, double max);
 /* "2%" or "0.02", from min to max. */
 double arg_share(const char *option, const char *value, double min, double max);
+/* Of --level, the chance that an interval holds the truth: from 50% to 99.99%. */
+double arg_level(const char *value);
+/* Of --seed, from 0. */
+uint64_t arg_seed(const char *value);
 int64_t arg_size(const char *option, const char *value, int64_t min, int64_t max);
 /* The index of value in names (ended by NULL). */
 int arg_choice(const char *option, const char *value, const char *const *names);

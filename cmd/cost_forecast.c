@@ -120,7 +120,7 @@ static void take_option(struct options *o, int c, const char *arg) {
         break;
     case OPT_BY: o->draw.by_day = arg_choice("--by", arg, by); break;
     case OPT_RESAMPLES: o->draw.resamples = (int)arg_size("--resamples", arg, 100, 1000000); break;
-    case OPT_SEED: o->draw.seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->draw.seed = arg_seed(arg); break;
     case OPT_COVERS: o->draw.length_ns = arg_duration("--covers", arg); break;
     case OPT_START: o->in.start_ns = arg_date("--start", arg); break;
     case OPT_SKIP_BAD: o->in.skip_bad = 1; break;

@@ -98,9 +98,9 @@ static void take_test_option(struct diff_options *o, int c, const char *arg) {
     case OPT_RESAMPLES:
         o->test.resamples = (int)arg_size("--resamples", arg, 100, 100000);
         break;
-    case OPT_SEED: o->test.seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->test.seed = arg_seed(arg); break;
     case OPT_FDR: o->test.fdr = arg_share("--fdr", arg, 1e-6, 1); break;
-    case OPT_LEVEL: o->test.level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->test.level = arg_level(arg); break;
     case OPT_TOP: o->test.top = (int)arg_int("--top", arg, 1, ROUTED_EXPERTS_MOST); break;
     default: break;
     }

@@ -117,7 +117,7 @@ static void take_option(struct pick_options *o, int c, const char *arg) {
     case OPT_CALIBRATE: o->calibrate = arg; break;
     case OPT_EMBEDDINGS: o->embeddings = arg; break;
     case OPT_NEIGHBOURS: o->neighbours = (int)arg_int("--neighbours", arg, 1, NEAREST_MOST); break;
-    case OPT_SEED: o->seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->seed = arg_seed(arg); break;
     case OPT_WEAK: o->model[PICK_WEAK] = arg; break;
     case OPT_STRONG: o->model[PICK_STRONG] = arg; break;
     case OPT_PRICE_WEAK: prices_parse("--price-weak", arg, &o->price[PICK_WEAK]); break;

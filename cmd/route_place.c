@@ -89,7 +89,7 @@ static void take_option(struct place_options *o, int c, char *arg) {
     case OPT_FOLDS: o->folds = (int)arg_int("--folds", arg, 2, 1000); break;
     case OPT_WINDOW: o->window = arg_int("--window", arg, 1, INT64_C(1) << 40); break;
     case OPT_TRAFFIC: o->pull = arg_float("--traffic", arg, 0, 1e6); break;
-    case OPT_SEED: o->seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->seed = arg_seed(arg); break;
     case OPT_PARTS:
         if (!strchr(arg, '=') || *arg == '=' || !strchr(arg, '=')[1])
             usage_die("--parts: '%s': expected COLUMN=VALUE,VALUE", arg);
@@ -112,7 +112,7 @@ static void take_option(struct place_options *o, int c, char *arg) {
     case OPT_MAX_MOVES: o->most_moves = arg_int("--max-moves", arg, 1, INT64_MAX / 4); break;
     case 'o': o->output = arg; break;
     case OPT_REGRET: o->regret = 1; break;
-    case OPT_LEVEL: o->level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->level = arg_level(arg); break;
     default: break;
     }
 }

@@ -110,7 +110,7 @@ static void parse(struct options *o, int argc, char **argv) {
             o->expert_bytes = (double)arg_size("--expert-bytes", optarg, 1, (int64_t)1e15);
             break;
         case OPT_WARMUP: set_warmup(o, optarg); break;
-        case OPT_SEED: o->seed = (uint64_t)arg_int("--seed", optarg, 0, INT64_MAX); break;
+        case OPT_SEED: o->seed = arg_seed(optarg); break;
         case OPT_DEVICE: o->device = optarg; break;
         case OPT_SOURCE: o->source = optarg; break;
         case OPT_OVERLAP: o->overlap = 1; break;

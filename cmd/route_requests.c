@@ -210,9 +210,9 @@ static void take_option(struct requests_options *o, int c, const char *arg) {
     case OPT_CURVE: o->curve = 1; break;
     case OPT_PARETO: o->pareto = 1; break;
     case OPT_STEPS: o->steps = (int)arg_int("--steps", arg, 1, 1000); break;
-    case OPT_LEVEL: o->boot.level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->boot.level = arg_level(arg); break;
     case OPT_RESAMPLES: o->boot.resamples = (int)arg_size("--resamples", arg, 100, 1000000); break;
-    case OPT_SEED: o->boot.seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->boot.seed = arg_seed(arg); break;
     case OPT_PLOT: o->plot = plot_check(arg); break;
     default: break;
     }

@@ -104,11 +104,11 @@ static void take_option(struct speculate_options *o, int c, const char *arg) {
     case OPT_EXPERTS_IN: o->experts_in = arg; break;
     case OPT_CONTEXT: o->context = arg_size("--context", arg, 0, INT64_C(1) << 40); break;
     case OPT_KV_BITS: o->kv_bits = arg_float("--kv-bits", arg, 1, 64); break;
-    case OPT_LEVEL: o->boot.level = arg_share("--level", arg, 0.5, 0.9999); break;
+    case OPT_LEVEL: o->boot.level = arg_level(arg); break;
     case OPT_RESAMPLES:
         o->boot.resamples = (int)arg_size("--resamples", arg, 100, 10000000);
         break;
-    case OPT_SEED: o->boot.seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX); break;
+    case OPT_SEED: o->boot.seed = arg_seed(arg); break;
     case OPT_PLOT: o->plot = plot_check(arg); break;
     default: break;
     }

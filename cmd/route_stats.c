@@ -85,8 +85,8 @@ static void parse(struct stats_options *o, int argc, char **argv) {
             o->boot.resamples = (int)arg_int("--resamples", optarg, 0, 1000000);
             o->boot.resamples -= !o->boot.resamples;
             break;
-        case OPT_LEVEL: o->boot.level = arg_share("--level", optarg, 0.01, 0.9999); break;
-        case OPT_SEED: o->boot.seed = (uint64_t)arg_int("--seed", optarg, 0, INT64_MAX); break;
+        case OPT_LEVEL: o->boot.level = arg_level(optarg); break;
+        case OPT_SEED: o->boot.seed = arg_seed(optarg); break;
         }
     }
     if (o->by_expert + (o->pairs > 0) + (o->uniques > 0) + o->heat > 1)

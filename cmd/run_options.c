@@ -178,7 +178,7 @@ static int sample_option(struct options *opt, int c, const char *arg) {
         return 1;
     case OPT_REPEAT_LAST: s->repeat_last = (int)arg_int("--repeat-last", arg, 0, 1 << 20); return 1;
     case OPT_SEED:
-        s->seed = (uint64_t)arg_int("--seed", arg, 0, INT64_MAX);
+        s->seed = arg_seed(arg);
         return 1;
     default: return 0;
     }
