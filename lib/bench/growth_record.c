@@ -90,9 +90,8 @@ static int take_word(struct json *j, struct reqs_text *out) {
 static int take_samples(struct growth_record *r, struct json *j) {
     int first = 1;
     int rc;
-    if (json_peek(j) != '[')
+    if (!json_take(j, '['))
         return json_skip(j);
-    json_take(j, '[');
     while ((rc = json_element(j, &first)) == 1) {
         double x;
         if (take_number(j, &x))
@@ -109,9 +108,8 @@ static int take_row(struct growth_record *r, struct json *j) {
     double request = NAN;
     int first = 1;
     int rc;
-    if (json_peek(j) != '{')
+    if (!json_take(j, '{'))
         return json_skip(j);
-    json_take(j, '{');
     while ((rc = json_member(j, &first, &key)) == 1) {
         int field = growth_record_field(key.data, key.len);
         if (field == R_REQUEST ? take_number(j, &request)
@@ -126,9 +124,8 @@ static int take_row(struct growth_record *r, struct json *j) {
 static int take_rows(struct growth_record *r, struct json *j) {
     int first = 1;
     int rc;
-    if (json_peek(j) != '[')
+    if (!json_take(j, '['))
         return json_skip(j);
-    json_take(j, '[');
     while ((rc = json_element(j, &first)) == 1)
         if (take_row(r, j))
             return -1;

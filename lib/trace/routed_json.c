@@ -88,9 +88,8 @@ static int walk_inner(struct json *j, struct record *c, int depth) {
     struct reqs_text key;
     int first = 1;
     int rc;
-    if (json_peek(j) != '{')
+    if (!json_take(j, '{'))
         return json_skip(j);
-    json_take(j, '{');
     while ((rc = json_member(j, &first, &key)) == 1) {
         if (same(&key, "routed_experts"))
             rc = note_routes(j, c, ROUTED_LAYERS_K);
@@ -111,9 +110,8 @@ static int walk_inner(struct json *j, struct record *c, int depth) {
 static int walk_choices(struct json *j, struct record *c) {
     int first = 1;
     int rc;
-    if (json_peek(j) != '[')
+    if (!json_take(j, '['))
         return json_skip(j);
-    json_take(j, '[');
     while ((rc = json_element(j, &first)) == 1)
         if (walk_inner(j, c, 1))
             return -1;
