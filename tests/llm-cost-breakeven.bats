@@ -219,7 +219,7 @@ END
     echo '{"model":"m","input_length":10,"output_length":20}' >"$T/untimed"
     fails 2 breakeven --book "$T/book" "$T/untimed"
     grep -q -- '--covers' "$T/err"
-    breakeven --covers 30d --json "$T/untimed" >"$T/out" 2>"$T/err"
+    breakeven --covers 30d --at 2026-11-10T08:30Z --json "$T/untimed" >"$T/out" 2>"$T/err"
     [ "$(of api usd_month <"$T/out")" = 0.00009 ]
     grep -q '1 of 1 records say no time' "$T/err"
     fails 1 breakeven --book "$T/book" --covers 1h "$T/usage.jsonl"
