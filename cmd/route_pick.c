@@ -287,7 +287,7 @@ static void run(struct pick *p, const char *path) {
     struct zio *z = zio_open_read(path, &e);
     struct reqs_lines in;
     char *line;
-    int rc;
+    int rc = 0;
     if (!z)
         die_err(&e);
     reqs_lines_init(&in, z);
