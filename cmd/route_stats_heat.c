@@ -133,8 +133,8 @@ void stats_plot(const struct stats *s) {
         for (size_t e = 0; e < experts && b.sum > 0; e++)
             load[(size_t)l * experts + e] = stats_count(s, l)[e] * s->experts / b.sum;
     }
-    struct plot_labels labels = {.title = "Load of experts over the layer's mean", .x = "expert",
-                                 .y = "layer", .y_names = (const char *const *)name};
+    struct plot_labels labels = {.title = "Load of experts over the layer's mean (grey: none)",
+                                 .x = "expert", .y = "layer", .y_names = (const char *const *)name};
     plot_heat(s->o->plot, &labels, load, layers, s->experts);
     for (int l = 0; l < layers; l++)
         free(name[l]);
