@@ -101,7 +101,7 @@ column() {
 
 @test "kernels: a call too large for the reference is compared on its first rows" {
     kernels --quick --op matmul --type F32 --shape 1024x1024 --n 64 --layout packed >"$T/out"
-    ! column variant <"$T/out" | grep -qx ref
+    [ -z "$(column variant <"$T/out" | grep -x ref)" ]
     [ "$(column ref_rows <"$T/out" | sort -u)" = 5 ]
     column max_error <"$T/out" >"$T/errors"
     [ -s "$T/errors" ]

@@ -335,7 +335,7 @@ END
     OPENAI_API_KEY=sk-very-secret serve --requests 2 --save "$T/s" -v >"$T/out" 2>"$T/err"
     KEY=sk-very-secret serve --key-env KEY --model null:500 --requests 2 \
         >>"$T/out" 2>>"$T/err" || true
-    ! grep -r sk-very-secret "$T"
+    run ! grep -r sk-very-secret "$T"
 }
 
 @test "several threads share the load" {

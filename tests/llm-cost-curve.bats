@@ -181,7 +181,7 @@ END
     jq -s -e 'all(.usd != null and .flops != null and .seconds != null)' "$T/rows"
     curve -q --shape llama-3-8b --format table --to 4096 --points 3 >"$T/table"
     head -1 "$T/table" | grep -q flops
-    ! grep -q 'usd\|seconds' "$T/table"
+    run ! grep -q 'usd\|seconds' "$T/table"
 }
 
 @test "the same command gives the same bytes; a long output takes no time" {
@@ -197,7 +197,7 @@ END
     grep -q 'linear assumption' "$T/curve.svg"
     curve -q --shape llama-3-8b --device h100-sxm --cost seconds --plot "$T/curve.svg" >"$T/out"
     grep -q 'microseconds a token' "$T/curve.svg"
-    ! grep -q 'linear assumption' "$T/curve.svg"
+    run ! grep -q 'linear assumption' "$T/curve.svg"
 }
 
 @test "a full disk is an error" {

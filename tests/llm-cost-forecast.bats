@@ -130,7 +130,7 @@ between() {
     forecast -q --seed 3 --budget 30 "$T/usage" >"$T/b"
     forecast -q --seed 4 --budget 30 "$T/usage" >"$T/c"
     cmp "$T/a" "$T/b"
-    ! cmp -s "$T/a" "$T/c"
+    run ! cmp -s "$T/a" "$T/c"
 }
 
 @test "what few sessions, or none, cannot say" {
