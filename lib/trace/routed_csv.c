@@ -176,17 +176,8 @@ static int find_row(struct routed_csv *s) {
         s->row++;
         return 0;
     }
-    size_t low = 0;
-    size_t high = s->rows;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->step[middle] < step)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    s->row = (uint32_t)low;
-    return s->step[low] == step ? 0 : -1;
+    s->row = (uint32_t)routed_bisect(s->step, s->rows, step);
+    return s->step[s->row] == step ? 0 : -1;
 }
 
 static int add_entry(struct routed *r, struct err *err) {

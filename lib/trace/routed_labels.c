@@ -270,16 +270,8 @@ const uint32_t *routed_labels_ids(const struct routed_labels *l) {
 }
 
 const char *routed_labels_value(const struct routed_labels *l, uint32_t request, int column) {
-    size_t low = 0;
-    size_t high = l->rows;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (l->request[middle] < request)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == l->rows || l->request[low] != request || column >= l->row[low].columns)
+    size_t at = routed_bisect(l->request, l->rows, request);
+    if (at == l->rows || l->request[at] != request || column >= l->row[at].columns)
         return NULL;
-    return l->row[low].value[column];
+    return l->row[at].value[column];
 }
