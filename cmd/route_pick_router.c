@@ -41,17 +41,6 @@ static const char *const default_names[] = {"weak", "strong"};
 
 /* ---- models ------------------------------------------------------------------------------- */
 
-/* NAN: no value at all. */
-static double mean_known(const double *x, size_t n) {
-    double sum = 0;
-    double known = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += isnan(x[i]) ? 0 : x[i];
-        known += !isnan(x[i]);
-    }
-    return known > 0 ? sum / known : NAN;
-}
-
 static int find_model(const struct scores *s, const char *option, const char *name) {
     int m = scores_find_model(s, name);
     if (m < 0)
@@ -63,9 +52,9 @@ static int find_model(const struct scores *s, const char *option, const char *na
 static int other_model(const struct pick_options *o, const struct scores *s, int taken, int by) {
     int best = -1;
     for (int m = 0; m < s->models; m++) {
-        double mean = mean_known(s->model[m].score, s->n) * by;
+        double mean = scores_mean(s->model[m].score, s->n) * by;
         if (m != taken && !isnan(mean) &&
-            (best < 0 || mean < mean_known(s->model[best].score, s->n) * by))
+            (best < 0 || mean < scores_mean(s->model[best].score, s->n) * by))
             best = m;
     }
     if (s->models > 2 && taken < 0)
@@ -242,10 +231,10 @@ static void find_outputs(struct pick_router *r) {
         r->usd[m] = NAN;
         if (r->scores) {
             const struct scores_model *s = &r->scores->model[r->model[m]];
-            double chars = mean_known(s->response_chars, r->scores->n);
-            r->usd[m] = mean_known(s->usd, r->scores->n);
+            double chars = scores_mean(s->response_chars, r->scores->n);
+            r->usd[m] = scores_mean(s->usd, r->scores->n);
             r->output[m] = first_known(r->output[m], first_known(
-                mean_known(s->output_tokens, r->scores->n), chars / r->o->chars_per_token));
+                scores_mean(s->output_tokens, r->scores->n), chars / r->o->chars_per_token));
         }
         r->output[m] = first_known(r->output[m], OUTPUT_TOKENS);
     }

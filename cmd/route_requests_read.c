@@ -37,17 +37,6 @@ static struct scores *read_scores(const struct requests_options *o, const char *
     return s;
 }
 
-static double mean_score(const struct scores *s, int model) {
-    double sum = 0;
-    double n = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        double x = s->model[model].score[i];
-        sum += isnan(x) ? 0 : x;
-        n += !isnan(x);
-    }
-    return sum / n;             /* NAN for none */
-}
-
 /* "a, b, c": the caller frees. */
 static char *model_names(const struct scores *s) {
     struct buf names = {0};
@@ -68,7 +57,7 @@ static int extreme_model(const struct scores *s, int but, int highest) {
     int best = -1;
     double most = 0;
     for (int m = 0; m < s->models; m++) {
-        double x = mean_score(s, m);
+        double x = scores_mean(s->model[m].score, s->n);
         if (m == but || isnan(x))
             continue;
         if (best < 0 || (highest ? x > most : x < most)) {

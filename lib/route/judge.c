@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/route/judge_impl.h"
 #include "lib/stat/dist.h"
+#include "lib/stat/interval.h"
 
 /* ---- orders ----------------------------------------------------------------------------- */
 
@@ -38,14 +39,6 @@ static void rank(const struct judge_router *r, struct judge_order *o) {
     free(ranked);
 }
 
-/* Multiples of small fractions add up exactly; others nearly so. */
-static double mean(const double *x, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    return sum / (double)n;
-}
-
 struct judge_order *judge_order_new(const struct judge_pair *pair, const struct judge_router *r) {
     struct judge_order *o = mem_alloc(sizeof *o);
     size_t n = pair->n;
@@ -62,10 +55,10 @@ struct judge_order *judge_order_new(const struct judge_pair *pair, const struct 
         if (priced)
             o->usd[i] = pair->strong_usd[at] - (r->cascade ? 0 : pair->weak_usd[at]);
     }
-    o->weak = mean(pair->weak, n);
-    o->strong = mean(pair->strong, n);
-    o->weak_usd = priced ? mean(pair->weak_usd, n) : NAN;
-    o->strong_usd = priced ? mean(pair->strong_usd, n) : NAN;
+    o->weak = interval_average(pair->weak, n);
+    o->strong = interval_average(pair->strong, n);
+    o->weak_usd = priced ? interval_average(pair->weak_usd, n) : NAN;
+    o->strong_usd = priced ? interval_average(pair->strong_usd, n) : NAN;
     return o;
 }
 

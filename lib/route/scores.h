@@ -122,6 +122,8 @@ struct scores *scores_read(const char *path, const struct scores_options *opt, s
 int scores_read_embeddings(struct scores *s, const char *path, struct err *err);
 /* The model of this name, -1: none. */
 int scores_find_model(const struct scores *s, const char *name);
+/* Of those of n numbers that are said (not NAN): the mean; NAN: none is. */
+double scores_mean(const double *x, size_t n);
 /* Keeps the requests whose keep[n] is not 0, in their order. */
 void scores_keep(struct scores *s, const uint8_t *keep);
 void scores_free(struct scores *s);                         /* NULL is fine */

@@ -150,6 +150,16 @@ int scores_find_model(const struct scores *s, const char *name) {
     return -1;
 }
 
+double scores_mean(const double *x, size_t n) {
+    double sum = 0;
+    double known = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += isnan(x[i]) ? 0 : x[i];
+        known += !isnan(x[i]);
+    }
+    return known > 0 ? sum / known : NAN;
+}
+
 /* ---- embeddings from .npy --------------------------------------------------------------- */
 
 /* Rows of the next array, of which those of records that were kept are taken. at: in s. */
