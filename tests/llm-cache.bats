@@ -7,29 +7,13 @@ load cache
 VERBS="replay curve paged tiers provider semantic gen"
 
 @test "--help and --version go to stdout" {
-    "$CACHE" --help >"$T/out" 2>"$T/err"
-    [ ! -s "$T/err" ]
-    grep -q '^usage: llm-cache VERB' "$T/out"
-    [ "$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$T/out" | tr '\n' ' ')" = "$VERBS " ]
-    run -0 "$CACHE" --version
-    [ "$output" = "llm-cache (llmutils) $(cat VERSION)" ]
-    for verb in $VERBS; do
-        "$CACHE" $verb --help >"$T/out" 2>"$T/err"
-        [ ! -s "$T/err" ]
-        grep -q "^usage: llm-cache $verb" "$T/out"
-        [ -z "$(awk 'length > 100' "$T/out")" ]
-    done
+    # shellcheck disable=SC2086 # words
+    whole_help $VERBS
 }
 
 @test "no verb, an unknown one and an unknown option are exit 2" {
-    run -2 "$CACHE"
-    [[ $output == usage:* ]]
-    fails 2 reply
-    grep -q "'reply' is no verb" "$T/err"
-    for verb in $VERBS; do
-        fails 2 $verb --no-such-option
-        grep -q "^llm-cache $verb: " "$T/err"
-    done
+    # shellcheck disable=SC2086 # words
+    whole_usage reply $VERBS
 }
 
 # options VERB: those of --help; and those that a verb shares with others have one place in the page

@@ -7,29 +7,13 @@ load route
 VERBS="stats diff place replay speculate requests"
 
 @test "--help and --version go to stdout" {
-    "$ROUTE" --help >"$T/out" 2>"$T/err"
-    [ ! -s "$T/err" ]
-    grep -q '^usage: llm-route VERB' "$T/out"
-    [ "$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$T/out" | tr '\n' ' ')" = "$VERBS " ]
-    run -0 "$ROUTE" --version
-    [ "$output" = "llm-route (llmutils) $(cat VERSION)" ]
-    for verb in $VERBS; do
-        "$ROUTE" $verb --help >"$T/out" 2>"$T/err"
-        [ ! -s "$T/err" ]
-        grep -q "^usage: llm-route $verb" "$T/out"
-        [ -z "$(awk 'length > 100' "$T/out")" ]
-    done
+    # shellcheck disable=SC2086 # words
+    whole_help $VERBS
 }
 
 @test "no verb, an unknown one and an unknown option are exit 2" {
-    run -2 "$ROUTE"
-    [[ $output == usage:* ]]
-    fails 2 state
-    grep -q "'state' is no verb" "$T/err"
-    for verb in $VERBS; do
-        fails 2 $verb --no-such-option
-        grep -q "^llm-route $verb: " "$T/err"
-    done
+    # shellcheck disable=SC2086 # words
+    whole_usage state $VERBS
 }
 
 # ---- routes in every form ---------------------------------------------------------------

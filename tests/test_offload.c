@@ -35,20 +35,6 @@ static struct routed_set *new_set(int layers, int experts, int k, int64_t tokens
     return s;
 }
 
-static void free_set(struct routed_set *s) {
-    free(s->model.layer_index);
-    free(s->model.expert_bytes);
-    free(s->model.dense_bytes);
-    free(s->expert);
-    free(s->pass);
-    free(s->request);
-    free(s->step);
-    free(s->position);
-    free(s->phase);
-    free(s->accepted);
-    free(s);
-}
-
 /* A pass for each token, all decoding. */
 static void single_passes(struct routed_set *s) {
     s->passes = s->tokens;
@@ -141,7 +127,7 @@ static void beside_plain(const char *policy) {
         free(x);
         offload_guess_free(guess);
         offload_free(o);
-        free_set(s);
+        routed_set_free(s);
     }
 }
 
@@ -197,7 +183,7 @@ static void belady_is_the_least(void) {
                 CHECK_INT(r.lookups - r.hits, least);
         }
         offload_free((struct offload *)(uintptr_t)x->o);
-        free_set(s);
+        routed_set_free(s);
     }
     free(x);
 }
@@ -221,7 +207,7 @@ static void lru_cliff(void) {
     job.policy = offload_policy("belady");
     CHECK(run_one(o, &job).hits > 49 * 15);
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 /* All policies are the same where all fits. */
@@ -241,7 +227,7 @@ static void no_limit(void) {
                 CHECK_INT(r.evictions, 0);
             }
         offload_free(o);
-        free_set(s);
+        routed_set_free(s);
     }
 }
 
@@ -263,7 +249,7 @@ static void decay_for_long(void) {
     job.param = 8;
     CHECK(run_one(o, &job).hits > run_one(o, &lru).hits);
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 static void threads_and_warmup(void) {
@@ -290,7 +276,7 @@ static void threads_and_warmup(void) {
     CHECK_INT(two[0].lookups, 0);
     par_free(par);
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 /* ---- guesses ------------------------------------------------------------------------------ */
@@ -336,7 +322,7 @@ static void guesses(void) {
      * row 4, 6 was followed by 0, 1: 0 for {4, 5}, and so on. */
     check_guess(o, OFFLOAD_FOLLOW, 1, 1, "|||4|0|4|1|4|0|4|");
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 /* 0 was followed by 4, 5 and 6 two times of three, 1 by 2 and 3 each time: for {0, 1} it is 2. */
@@ -353,7 +339,7 @@ static void follow_takes_shares(void) {
     CHECK_INT(g->expert[g->first[9]], 2);
     offload_guess_free(g);
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 /* ---- time --------------------------------------------------------------------------------- */
@@ -413,7 +399,7 @@ static void times(void) {
     CHECK_NEAR(r.decode_s, 3 * 5.1 + 5.8, 1e-12);
     offload_guess_free(g);
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 /* ---- bad days ----------------------------------------------------------------------------- */
@@ -447,14 +433,14 @@ static void bad_days(void) {
     o = offload_new(s, 7, &e);
     CHECK(o && !o->batches);
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
     s = new_set(2, 30000, 1, 1);
     single_passes(s);
     o = make(s);
     CHECK(!offload_guess(o, &(struct offload_guess_options){.how = OFFLOAD_FOLLOW}, &e));
     CHECK_STR(e.text, "2 layers of 30000 experts: too many for counts of what follows what");
     offload_free(o);
-    free_set(s);
+    routed_set_free(s);
 }
 
 int main(void) {

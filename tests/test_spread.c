@@ -27,16 +27,6 @@ static struct routed_set *set_new(int64_t tokens, int layers, int experts, int k
     return s;
 }
 
-static void set_drop(struct routed_set *s) {
-    free(s->expert);
-    free(s->request);
-    free(s->step);
-    free(s->position);
-    free(s->phase);
-    free(s->accepted);
-    free(s);
-}
-
 static int16_t *cell(struct routed_set *s, int64_t token, int layer) {
     return s->expert + ((size_t)token * (size_t)s->model.layers + (size_t)layer)
         * (size_t)s->model.k;
@@ -82,8 +72,8 @@ static void constant_and_round(void) {
     CHECK_NEAR(spread_by_load(s, 3, NULL), spread_formula(8, 1, 3), 1e-12);
     CHECK_INT(spread_mean(s, 7, NULL, NULL).windows, 5);
     spread_free(s);
-    set_drop(turns);
-    set_drop(same);
+    routed_set_free(turns);
+    routed_set_free(same);
 }
 
 /* Tokens drawn by themselves, with other loads: what the formula by load says. */
@@ -96,7 +86,7 @@ static void independent_draws(void) {
     for (int b = 1; b <= 16; b *= 2)
         CHECK_NEAR(spread_mean(s, b, NULL, NULL).mean, spread_by_load(s, b, NULL), 0.02);
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* ---- sequences ---------------------------------------------------------------------------- */
@@ -128,7 +118,7 @@ static void sequences(void) {
     CHECK_INT(spread_tokens(s), 7);
     CHECK_INT(spread_mean(s, 2, NULL, NULL).windows, 2 + 1);
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 static void nothing(void) {
@@ -148,7 +138,7 @@ static void nothing(void) {
     spread_batches(s, batch, 2, mean);
     CHECK(isnan(mean[0]) && isnan(mean[1]));
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* ---- one window at a time ----------------------------------------------------------------- */
@@ -239,7 +229,7 @@ static void against_brute_force(void) {
             CHECK(same(curve[b - 1], n ? mean / n : NAN));
         }
         spread_free(s);
-        set_drop(set);
+        routed_set_free(set);
     }
 }
 
@@ -267,7 +257,7 @@ static void beside_and_sliding(void) {
         }
         CHECK_NEAR(mean_of(set, SPREAD_SLIDING, b), sum / (double)windows, 1e-12);
     }
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* ---- batches ------------------------------------------------------------------------------ */
@@ -313,7 +303,7 @@ static void batches(void) {
         CHECK_NEAR(mean[n - 1], sum[n] / weight[n], 1e-12);
     CHECK(isnan(mean[3]));
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* A batch of windows: all pairs of requests and of their windows. */
@@ -343,13 +333,13 @@ static void batches_of_windows(void) {
     CHECK_NEAR(spread_batch(s, 1, 50, NULL), spread_by_load(s, 50, NULL), 1e-12);
     CHECK(isnan(spread_batch(s, 5, 2, NULL)));
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* Passes as they were, with what was taken back. */
 static void passes(void) {
     struct routed_set *set = set_new(9, 1, 16, 1);
-    int64_t start[] = {0, 3, 6, 9};
+    static const int64_t start[] = {0, 3, 6, 9};
     static const uint32_t request[] = {0, 0, 0, 0, 0, 1, 0, 0, 0};
     static const uint8_t accepted[] = {1, 1, 0, 1, 0, 1, 1, 0, 0};
     for (int t = 0; t < 9; t++) {
@@ -358,7 +348,8 @@ static void passes(void) {
         set->phase[t] = TRACE_DECODE;
         cell(set, t, 0)[0] = (int16_t)(t % 3 == 2 ? 1 : t);
     }
-    set->pass = start;
+    set->pass = mem_alloc(sizeof start);
+    memcpy(set->pass, start, sizeof start);
     set->passes = 3;
     struct spread *s = spread_new(set, SPREAD_DECODE, SPREAD_PASSES);
     CHECK_INT(spread_tokens(s), 9);
@@ -367,7 +358,7 @@ static void passes(void) {
     CHECK_INT(spread_mean(s, 1, NULL, NULL).windows, 1);
     CHECK_NEAR(spread_mean(s, 3, NULL, NULL).mean, 2.5, 0);
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* ---- intervals ---------------------------------------------------------------------------- */
@@ -395,11 +386,11 @@ static void intervals(void) {
             hits[w] += in.low <= truth && truth <= in.high;
             spread_free(s);
         }
-        set_drop(set);
+        routed_set_free(set);
     }
     for (int w = 0; w < 2; w++)
         CHECK(hits[w] >= trials * 90 / 100 && hits[w] <= trials * 99 / 100);
-    set_drop(longer);
+    routed_set_free(longer);
 }
 
 /* Many requests: they are what is drawn, so that the interval is wide where they differ. */
@@ -417,7 +408,7 @@ static void interval_of_requests(void) {
     CHECK_NEAR(m.mean, 2.5, 1e-12);
     CHECK(m.interval.low < 1.95 && m.interval.high > 3.05);
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 /* Layers weigh as their weights say. */
@@ -434,7 +425,7 @@ static void weights(void) {
     weight[0] = weight[1] = 0;
     CHECK(isnan(spread_mean(s, 4, weight, NULL).mean));
     spread_free(s);
-    set_drop(set);
+    routed_set_free(set);
 }
 
 int main(void) {

@@ -9,6 +9,37 @@ setup() {
     T=$BATS_TEST_TMPDIR
 }
 
+# whole_help VERB...: the program's help lists these verbs, every help goes to stdout alone
+whole_help() {
+    local name=${PROGRAM##*/} verb
+    "$PROGRAM" --help >"$T/out" 2>"$T/err"
+    [ ! -s "$T/err" ]
+    grep -q "^usage: $name VERB" "$T/out"
+    [ "$(sed -nE 's/^  ([a-z]+) .*/\1/p' "$T/out" | tr '\n' ' ')" = "$* " ]
+    [ "$("$PROGRAM" --version)" = "$name (llmutils) $(cat VERSION)" ]
+    for verb; do
+        "$PROGRAM" "$verb" --help >"$T/out" 2>"$T/err"
+        [ ! -s "$T/err" ]
+        grep -q "^usage: $name $verb" "$T/out"
+        [ -z "$(awk 'length > 100' "$T/out")" ]
+    done
+}
+
+# whole_usage WRONG VERB...: no verb, an unknown one and an unknown option are exit 2
+whole_usage() {
+    local name=${PROGRAM##*/} wrong=$1 verb
+    shift
+    run -2 "$PROGRAM"
+    # shellcheck disable=SC2154 # run sets output
+    [[ $output == usage:* ]]
+    fails 2 "$wrong"
+    grep -q "'$wrong' is no verb" "$T/err"
+    for verb; do
+        fails 2 "$verb" --no-such-option
+        grep -q "^$name $verb: " "$T/err"
+    done
+}
+
 # fails STATUS ARGUMENTS...: ends with STATUS, writes nothing to stdout, says why on stderr.
 fails() {
     local want=$1 got=0
