@@ -392,8 +392,8 @@ static void times(void) {
     CHECK_NEAR(r.decode_stall_s, 4.5 + 1.7, 1e-12);
     CHECK_NEAR(r.decode_s, 3 * 5.1 + 6.2, 1e-12);
     /* With overlap, first pass, layer 1: one expert is there at 8.8 and takes until 9.2, the other
-     * comes at 10.5. The second pass's expert 2 is loaded after it, until 12.75, while expert 0 runs
-     * from 12.4 to 12.8. */
+     * comes at 10.5. The second pass's expert 2 is loaded after it, until 12.75, while expert 0
+     * runs from 12.4 to 12.8. */
     r = timed(o, g, INFINITY, 1);
     CHECK_NEAR(r.decode_stall_s, 4.5 + 1.3, 1e-12);
     CHECK_NEAR(r.decode_s, 3 * 5.1 + 5.8, 1e-12);
