@@ -32,7 +32,8 @@
 enum kern_type {
     KERN_F32 = 0, KERN_F16 = 1, KERN_Q4_0 = 2, KERN_Q4_1 = 3, KERN_Q5_0 = 6, KERN_Q5_1 = 7,
     KERN_Q8_0 = 8, KERN_Q2_K = 10, KERN_Q3_K = 11, KERN_Q4_K = 12, KERN_Q5_K = 13,
-    KERN_Q6_K = 14, KERN_IQ4_NL = 20, KERN_IQ4_XS = 23, KERN_BF16 = 30, KERN_MXFP4 = 39,
+    KERN_Q6_K = 14, KERN_IQ4_NL = 20, KERN_IQ4_XS = 23, KERN_BF16 = 30, KERN_TQ2_0 = 35,
+    KERN_MXFP4 = 39,
     KERN_TYPES = 40
 };
 
@@ -280,6 +281,15 @@ struct kern {
 
     /* out[n] = log(sum(exp(x[n][d]))). */
     void (*logsumexp)(struct kern_queue *, const float *x, int n, int64_t d, double *out);
+
+    /* Between floats and the file's layout, on the host, by the caller's own thread (rows of a
+     * matrix can be shared out). dst[rows][cols] as `type`; cols is a multiple of the block.
+     * importance [cols] weighs the squared errors of a column (mean squares of its activations),
+     * or NULL. To the bit what kernels/grid.h says. */
+    void (*quantize)(int type, const float *src, void *dst, int64_t rows, int64_t cols,
+                     const float *importance);
+    /* kern_dequantize, as fast as the memory. */
+    void (*dequantize)(int type, const void *src, float *dst, int64_t n);
 };
 
 /* The table named by `name` ("ref", "avx2", "avx512"), by LLM_CPU when name is NULL, else the

@@ -6,9 +6,3 @@ setup_file() {
     export ROUTE=${BUILD:-build}/llm-route
     export PROGRAM=$ROUTE
 }
-
-# tsv NAME: the cells of that column, a line each
-tsv() {
-    awk -F'\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next }
-                             { print $c }'
-}

@@ -1,6 +1,6 @@
 # verbs.bash - what the tests of programs with verbs share; each verb has a file of its own
 #
-# Loaded by cache.bash and bench.bash, which say what PROGRAM is.
+# Loaded by cache.bash, bench.bash and their kin, which say what PROGRAM is.
 
 bats_require_minimum_version 1.5.0
 
@@ -48,4 +48,10 @@ fails() {
     [ "$got" = "$want" ] || { echo "status $got: $*"; cat "$T/err"; return 1; }
     [ ! -s "$T/out" ] || { echo "wrote to stdout: $*"; return 1; }
     grep -q "^${PROGRAM##*/}" "$T/err"
+}
+
+# tsv NAME: the cells of that column, a line each
+tsv() {
+    awk -F'\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) c = i; next }
+                             { print $c }'
 }

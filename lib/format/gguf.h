@@ -101,6 +101,10 @@ void gguf_put_strs(struct gguf_writer *w, const char *key, const struct gguf_str
 void gguf_put_ints(struct gguf_writer *w, const char *key, enum gguf_type type, const int64_t *v,
                    uint64_t n);
 void gguf_put_floats(struct gguf_writer *w, const char *key, const float *v, uint64_t n);
+/* A value as a reader gave it, of any kind. */
+void gguf_put_value(struct gguf_writer *w, const char *key, const struct gguf_value *v);
+/* Takes a key out again, if it is there: what is put later replaces what was copied. */
+void gguf_drop_key(struct gguf_writer *w, const char *key);
 void gguf_put_tensor(struct gguf_writer *w, const char *name, int type, int dims,
                      const int64_t *ne);
 /* Opens path (temporary name until finish) and writes the header. */

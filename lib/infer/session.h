@@ -23,6 +23,27 @@
 
 struct session;
 
+/* What a product of the pass multiplies: the statistics that quantizers need. */
+struct session_input {
+    int layer;                  /* -1: the head */
+    /* The weights that multiply it, n of them: members of the model's own layer (or &model->head),
+     * whose tensors model_weight_tensors tells. Gate, up and router of a layer share one input. */
+    const struct kern_weight *const *weight;
+    int weights;
+    int expert;                 /* which matrix of stacked experts; -1: they are not experts */
+    const float *x;             /* [n][cols], borrowed */
+    int n;
+    int64_t cols;
+    const int32_t *row;         /* [n] which row of the pass each is; NULL: 0, 1, 2 ... */
+};
+
+/* fn is called before each product, experts one after another, those without rows not at all. All
+ * rows of a pass then go through every layer. */
+struct session_tap {
+    void (*fn)(void *arg, const struct session_input *in);
+    void *arg;
+};
+
 struct session_options {
     int context;                /* tokens a sequence may hold */
     int sequences;              /* timelines, at least 1 */
@@ -30,6 +51,7 @@ struct session_options {
     int kv_type;                /* KERN_F16, KERN_F32, KERN_Q8_0 */
     int routes;                 /* keep expert choices of every row: the last layer then runs all rows */
     int hidden;                 /* keep the final normed hidden state of every row */
+    struct session_tap tap;     /* fn NULL: none */
 };
 
 struct session_row {
@@ -66,6 +88,24 @@ void session_free(struct session *s);
  * full, or a token is outside the vocabulary. */
 int session_pass(struct session *s, const struct session_row *rows, int n,
                  struct session_pass *pass, struct err *err);
+
+/* ---- layer by layer -----------------------------------------------------------------------
+ *
+ * For quantizers: a layer is calibrated on what the quantized layers before it give. x is
+ * [n][d_model], n at most options.batch and options.context: one sequence from position 0, its
+ * keys and values being those of this call alone (sequence 0 is emptied).
+ */
+
+/* x = the embeddings of tokens, scaled as the model does. Fails on one outside the vocabulary. */
+int session_embed(struct session *s, const int32_t *token, int n, float *x, struct err *err);
+/* x goes through one layer, in place. weights: another set of this layer's (of any type and
+ * layout), or NULL: the model's own; the tap names the model's own in both cases. */
+int session_layer(struct session *s, int layer, const struct model_layer *weights, float *x, int n,
+                  struct err *err);
+/* Logits of x after the last layer; the sink as in struct session_pass. */
+int session_logits(struct session *s, const float *x, int n,
+                   void (*sink)(void *arg, const float *logits, int first, int n), void *arg,
+                   struct err *err);
 
 int session_length(const struct session *s, int seq);
 int session_context(const struct session *s);

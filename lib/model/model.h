@@ -62,4 +62,9 @@ struct model_options {
 struct model *model_open(const char *path, const struct model_options *opt, struct err *err);
 void model_close(struct model *m);
 
+/* The tensors of the file that weight w (a member of m or of one of its layers) was made from: *n
+ * of them, 1, or w->mats in files that have one per expert. NULL: w is absent. */
+const struct gguf_tensor *const *model_weight_tensors(const struct model *m,
+                                                      const struct kern_weight *w, int64_t *n);
+
 #endif
