@@ -37,5 +37,7 @@
                            const float *importance);
 
 KQUANT_DECLARE(ref)
+KQUANT_DECLARE(avx2)
+KQUANT_DECLARE(avx512)
 
 #endif
