@@ -398,6 +398,200 @@ ALWAYS unsigned affine_group(const struct kquant_affine *t, const struct group *
     return m16_bits(k.odd);
 }
 
+/* ---- types without ----------------------------------------------------------------------- */
+
+/* The element of largest magnitude, with its sign, and the lanes where all count as zero. */
+ALWAYS v16 signed_max(const v16 *x, m16 *none) {
+    v16 max = v16_zero();
+    v16 magnitude = v16_zero();
+    for (int i = 0; i < 16; i++) {
+        v16 a = v16_abs(x[i]);
+        max = v16_select(v16_lt(magnitude, a), x[i], max);
+        magnitude = v16_max(a, magnitude);
+    }
+    *none = v16_lt(magnitude, v16_set1(KQUANT_EPS));
+    return max;
+}
+
+/* Codes are not kept, but the reciprocal scale that gives them: code = half + the clamped nearest
+ * of *inverse_out * x, and 0 in the lanes *none. */
+ALWAYS v16 search_scale(const int half, const v16 *x, const v16 *w, v16 *inverse_out, m16 *none) {
+    const v16 zero = v16_zero();
+    const v16 lo = v16_set1(KQUANT_MAGIC - (float)half);
+    const v16 hi = v16_set1(KQUANT_MAGIC + (float)(half - 1));
+    v16 max = signed_max(x, none);
+    v16 wx[16];
+    for (int i = 0; i < 16; i++)
+        wx[i] = v16_mul(w[i], x[i]);
+    v16 scale = zero;
+    v16 best = zero;
+    v16 best_inverse = zero;
+    for (int t = -10; t <= 9; t++) {
+        if (t == 0)
+            continue;
+        float steps = t == -10 ? (float)-half : -((float)half + 0.1f * (float)t);
+        v16 inverse = v16_div(v16_set1(steps), max);
+        struct sums s = {zero, zero};
+#pragma GCC unroll 4
+        for (int i = 0; i < 16; i++) {
+            v16 l = v16_nearest_in(v16_mul(inverse, x[i]), lo, hi);
+            s.xl = v16_mul_add(wx[i], l, s.xl);
+            s.l2 = v16_mul_add(v16_mul(w[i], l), l, s.l2);
+        }
+        v16 fit = v16_div(s.xl, s.l2);
+        m16 better = m16_and(v16_lt(zero, s.l2),
+                             v16_lt(v16_mul(best, s.l2), v16_mul(s.xl, s.xl)));
+        if (t == -10) {
+            fit = v16_select(v16_eq(s.l2, zero), zero, fit);
+            better = v16_eq(zero, zero);
+        }
+        scale = v16_select(better, fit, scale);
+        best = v16_select(better, v16_mul(fit, s.xl), best);
+        best_inverse = v16_select(better, inverse, best_inverse);
+    }
+    *inverse_out = best_inverse;
+    return v16_select(*none, zero, scale);
+}
+
+ALWAYS v16 descend_scale(const v16 *x, m16 *none) {
+    const v16 zero = v16_zero();
+    v16 inverse = v16_div(v16_set1(-4), signed_max(x, none));
+    struct sums s = {zero, zero};
+    v16 w[16];
+    i16 c[16];
+    for (int i = 0; i < 16; i++) {
+        w[i] = v16_mul(x[i], x[i]);
+        c[i] = i16_clamp(i16_nearest(v16_mul(inverse, x[i])), -4, 3);
+        add_code(w[i], x[i], c[i], &s);
+    }
+    for (int pass = 0; pass < 5; pass++) {
+        m16 changed = m16_none();
+        for (int i = 0; i < 16; i++) {
+            struct sums rest = without_code(w[i], x[i], c[i], s);
+            i16 to = i16_nearest(v16_div(v16_mul(x[i], rest.l2), rest.xl));
+            to = i16_clamp(to, -4, 3);
+            v16 grown = v16_mul(v16_mul(w[i], i16_floats(to)), i16_floats(to));
+            m16 may = m16_and(v16_lt(zero, rest.xl), v16_lt(zero, v16_add(rest.l2, grown)));
+            m16 taken = take_step(may, w[i], x[i], c[i], to, rest, &s);
+            c[i] = i16_select(taken, to, c[i]);
+            changed = m16_or(changed, taken);
+        }
+        if (!m16_bits(m16_and(changed, m16_not(*none))))
+            break;
+    }
+    v16 scale = v16_select(v16_lt(zero, s.l2), v16_div(s.xl, s.l2), zero);
+    return v16_select(*none, zero, scale);
+}
+
+ALWAYS v16 largest_scale(const v16 *scale) {
+    v16 max = v16_zero();
+    for (int j = 0; j < 16; j++)
+        max = v16_select(v16_lt(v16_abs(max), v16_abs(scale[j])), scale[j], max);
+    return max;
+}
+
+/* Rounds the elements to the scales d * (ls - offset), and stores the codes and ls. */
+ALWAYS void round_scaled(const int half, struct work *k, v16 d, const i16 *ls, const int offset,
+                         struct kquant_codes *out) {
+    i16 code[64];
+    uint8_t byte[LANES];
+    for (int j = 0; j < 16; j++) {
+        v16 scale = v16_mul(d, i16_floats(i16_sub(ls[j], i16_set1(offset))));
+        m16 lost = v16_eq(scale, v16_zero());
+        k->odd = m16_or(k->odd, m16_and(lost, m16_not(k->zero[j])));
+        for (int i = 0; i < 16; i++) {
+            i16 c = i16_nearest(v16_div(k->x[16 * j + i], scale));
+            c = i16_add(i16_clamp(c, -half, half - 1), i16_set1(half));
+            code[(16 * j + i) % 64] = i16_select(lost, i16_set1(0), c);
+        }
+        if (j % 4 == 3)
+            store_words(code, 16 * (j - 3), out);
+        lane_bytes(ls[j], byte);
+        for (int l = 0; l < LANES; l++)
+            out[l].ls[j] = byte[l];
+    }
+}
+
+ALWAYS unsigned q3_k_group(const struct group *g, struct kquant_codes out[LANES]) {
+    struct work k;
+    v16 w[16];
+    i16 ls[16];
+    uint16_t halves[LANES];
+    v16 d;
+    v16 inverse;
+    k.odd = load_lanes(g->x, 0, KQUANT_SUPER, k.x);
+    v16 sigma2 = v16_zero();
+    if (g->weighted)
+        sigma2 = v16_div(v16_mul(v16_set1(2), sum_of_squares(KQUANT_SUPER, k.x)),
+                         v16_set1(KQUANT_SUPER));
+    for (int j = 0; j < 16; j++) {
+        if (g->weighted) {
+            weigh(16, g, sigma2, &k, j, w);
+            k.weight[j] = sum_of(16, w);
+            k.scale[j] = search_scale(4, k.x + 16 * j, w, &inverse, &k.zero[j]);
+        } else {
+            k.scale[j] = descend_scale(k.x + 16 * j, &k.zero[j]);
+        }
+        k.odd = m16_or(k.odd, insane(k.scale[j]));
+    }
+    if (g->weighted) {
+        m16 none;
+        d = search_scale(32, k.scale, k.weight, &inverse, &none);
+        for (int j = 0; j < 16; j++) {
+            i16 l = i16_clamp(i16_nearest(v16_mul(inverse, k.scale[j])), -32, 31);
+            ls[j] = i16_select(none, i16_set1(0), i16_add(l, i16_set1(32)));
+        }
+    } else {
+        v16 max = largest_scale(k.scale);
+        m16 none = v16_eq(max, v16_zero());
+        inverse = v16_div(v16_set1(-32), max);
+        d = v16_select(none, v16_zero(), v16_div(v16_set1(1), inverse));
+        /* llama.cpp keeps eight bits before it clamps: the same where the scale is a normal one */
+        k.odd = m16_or(k.odd, m16_and(m16_not(none), v16_lt(v16_abs(max), v16_set1(1 / SANE))));
+        for (int j = 0; j < 16; j++) {
+            i16 l = i16_clamp(i16_nearest(v16_mul(inverse, k.scale[j])), -32, 31);
+            ls[j] = i16_select(none, i16_set1(0), i16_add(l, i16_set1(32)));
+        }
+    }
+    k.odd = m16_or(k.odd, insane(d));
+    d = to_halves(d, halves);
+    k.odd = m16_or(k.odd, insane(d));
+    round_scaled(4, &k, d, ls, 32, out);
+    for (int l = 0; l < LANES; l++)
+        out[l].d = halves[l];
+    return m16_bits(k.odd);
+}
+
+/* Super-blocks of nothing are left to kquant_ref.c, which is quick there. */
+ALWAYS unsigned q6_k_group(const struct group *g, struct kquant_codes out[LANES]) {
+    struct work k;
+    v16 w[16];
+    i16 ls[16];
+    uint16_t halves[LANES];
+    v16 inverse;
+    k.odd = load_lanes(g->x, 0, KQUANT_SUPER, k.x);
+    for (int j = 0; j < 16; j++) {
+        const v16 *x = k.x + 16 * j;
+        if (g->weighted)
+            k.odd = m16_or(k.odd, load_lanes(g->importance, 16 * j, 16, w));
+        for (int i = 0; i < 16 && !g->weighted; i++)
+            w[i] = v16_mul(x[i], x[i]);
+        k.scale[j] = search_scale(32, x, w, &inverse, &k.zero[j]);
+        k.odd = m16_or(k.odd, insane(k.scale[j]));
+    }
+    v16 max = largest_scale(k.scale);
+    k.odd = m16_or(k.odd, v16_lt(v16_abs(max), v16_set1(KQUANT_EPS)));
+    inverse = v16_div(v16_set1(-128), max);
+    v16 d = to_halves(v16_div(v16_set1(1), inverse), halves);
+    k.odd = m16_or(k.odd, insane(d));
+    for (int j = 0; j < 16; j++)
+        ls[j] = i16_min(i16_nearest(v16_mul(inverse, k.scale[j])), i16_set1(127));
+    round_scaled(32, &k, d, ls, 0, out);
+    for (int l = 0; l < LANES; l++)
+        out[l].d = halves[l];
+    return m16_bits(k.odd);
+}
+
 /* ---- all blocks of a matrix -------------------------------------------------------------- */
 
 typedef unsigned lanes_of(const struct group *g, struct kquant_codes out[LANES]);
@@ -443,7 +637,9 @@ ALWAYS void all_blocks(lanes_of *lanes, block_of *pack, plain_of *plain, size_t 
 
 #define KQUANT_DEFINE_ALL(isa) \
     KQUANT_DEFINE(q2_k, isa, affine_group(&kquant_q2_k, g, out)) \
+    KQUANT_DEFINE(q3_k, isa, q3_k_group(g, out)) \
     KQUANT_DEFINE(q4_k, isa, affine_group(&kquant_q4_k, g, out)) \
-    KQUANT_DEFINE(q5_k, isa, affine_group(&kquant_q5_k, g, out))
+    KQUANT_DEFINE(q5_k, isa, affine_group(&kquant_q5_k, g, out)) \
+    KQUANT_DEFINE(q6_k, isa, q6_k_group(g, out))
 
 #endif
