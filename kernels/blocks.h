@@ -25,6 +25,7 @@ struct block_q6_k { uint8_t ql[128], qh[64]; int8_t scales[16]; uint8_t d[2]; };
 struct block_iq4_nl { uint8_t d[2], qs[16]; };
 struct block_iq4_xs { uint8_t d[2], scales_h[2], scales_l[4], qs[128]; };
 struct block_mxfp4 { uint8_t e, qs[16]; };
+struct block_tq2_0 { uint8_t qs[64], d[2]; };
 
 _Static_assert(sizeof(struct block_q4_0) == 18, "Q4_0");
 _Static_assert(sizeof(struct block_q4_1) == 20, "Q4_1");
@@ -39,6 +40,7 @@ _Static_assert(sizeof(struct block_q6_k) == BLOCK_MAX_BYTES, "Q6_K");
 _Static_assert(sizeof(struct block_iq4_nl) == 18, "IQ4_NL");
 _Static_assert(sizeof(struct block_iq4_xs) == 136, "IQ4_XS");
 _Static_assert(sizeof(struct block_mxfp4) == 17, "MXFP4");
+_Static_assert(sizeof(struct block_tq2_0) == 66, "TQ2_0");
 
 /* A decoded block: element i is s[i / group] * q[i], less m[i / group] where the type has
  * minima. s and m are exact: a half times a small integer has at most 19 significant bits. */
@@ -84,6 +86,25 @@ static inline float block_half(uint16_t h) {
         return block_bits_float(sign | 0x7f800000 | mag << 13);
     float f = block_bits_float(mag << 13) * 0x1p112f;
     return sign ? -f : f;
+}
+
+/* Float to binary16, to nearest, ties to even; beyond 65504 infinite, NaN without its payload. */
+static inline uint16_t block_to_half(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    uint32_t sign = u >> 16 & 0x8000;
+    u &= 0x7fffffff;
+    if (u > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00);
+    if (u >= 0x477ff000)                            /* 65520 and more */
+        return (uint16_t)(sign | 0x7c00);
+    if (u < 0x38800000) {                           /* subnormal: count in units of 2^-24 */
+        float units = block_bits_float(u) * 0x1p24f + 0x1p23f;
+        memcpy(&u, &units, sizeof u);
+        return (uint16_t)(sign | (u & 0x7ff));
+    }
+    u += 0xfff + (u >> 13 & 1);
+    return (uint16_t)(sign | ((u - 0x38000000) >> 13));
 }
 
 static inline float block_bf16(uint16_t h) {

@@ -32,7 +32,9 @@
                           struct kern_routes *); \
     void kern_experts_##isa(struct kern_queue *, const struct kern_experts *, \
                             const struct kern_routes *, const float *, int, float *); \
-    void kern_logsumexp_##isa(struct kern_queue *, const float *, int, int64_t, double *);
+    void kern_logsumexp_##isa(struct kern_queue *, const float *, int, int64_t, double *); \
+    void kern_quantize_##isa(int, const float *, void *, int64_t, int64_t, const float *); \
+    void kern_dequantize_##isa(int, const void *, float *, int64_t);
 
 KERN_DECLARE(ref)
 KERN_DECLARE(avx2)

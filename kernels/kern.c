@@ -21,6 +21,7 @@
         .rope = kern_rope_##isa, .kv_store = kern_kv_store_##isa, \
         .attention = kern_attention_##isa, .route = kern_route_##isa, \
         .experts = kern_experts_##isa, .logsumexp = kern_logsumexp_##isa, \
+        .quantize = kern_quantize_##isa, .dequantize = kern_dequantize_##isa, \
     }
 
 static int has_ref(void) {
