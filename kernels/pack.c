@@ -30,6 +30,7 @@ static const struct field fields[KERN_TYPES][FIELDS + 1] = {
     [KERN_Q6_K] = {{4, 32}, {4, 16}, {4, 4}, {2, 1}},
     [KERN_IQ4_NL] = {{2, 1}, {4, 4}},
     [KERN_IQ4_XS] = {{4, 1}, {4, 1}, {4, 32}},
+    [KERN_TQ2_0] = {{4, 16}, {2, 1}},
     [KERN_MXFP4] = {{1, 1}, {4, 4}},
 };
 

@@ -82,6 +82,7 @@ static void quantize(const float *x, int64_t cols, struct qmm_x *out) {
 /* How a type's values lie in the buffer: w + offset unsigned, or signed where offset is 128. */
 INLINE int offset_of(int type) {
     switch (type) {
+    case KERN_TQ2_0: return 1;
     case KERN_Q4_0: return 8;
     case KERN_Q5_0: return 16;
     case KERN_Q3_K: return 4;
@@ -95,7 +96,8 @@ INLINE int offset_of(int type) {
 /* Dwords of k whose products fit 16 bits together: each adds at most 2 * largest * 127. */
 INLINE int span_of(int type) {
     switch (type) {
-    case KERN_Q4_0: case KERN_Q4_1: case KERN_Q4_K: case KERN_Q3_K: case KERN_Q2_K: return 8;
+    case KERN_Q4_0: case KERN_Q4_1: case KERN_Q4_K: case KERN_Q3_K: case KERN_Q2_K:
+    case KERN_TQ2_0: return 8;
     case KERN_Q5_0: case KERN_Q5_1: case KERN_Q5_K: case KERN_MXFP4: return 4;
     case KERN_Q6_K: return 2;
     default: return 1;
@@ -345,6 +347,7 @@ static void product(const struct qmm_job *j) {
     case KERN_Q6_K: quantized(KERN_Q6_K, j); break;
     case KERN_IQ4_NL: quantized(KERN_IQ4_NL, j); break;
     case KERN_IQ4_XS: quantized(KERN_IQ4_XS, j); break;
+    case KERN_TQ2_0: quantized(KERN_TQ2_0, j); break;
     case KERN_MXFP4: quantized(KERN_MXFP4, j); break;
     default: break;
     }

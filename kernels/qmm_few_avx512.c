@@ -141,6 +141,7 @@ void qmm_few_avx512(const struct qmm_job *j) {
     case KERN_Q6_K: few(KERN_Q6_K, j); break;
     case KERN_IQ4_NL: few(KERN_IQ4_NL, j); break;
     case KERN_IQ4_XS: few(KERN_IQ4_XS, j); break;
+    case KERN_TQ2_0: few(KERN_TQ2_0, j); break;
     case KERN_MXFP4: few(KERN_MXFP4, j); break;
     default: break;
     }

@@ -233,6 +233,7 @@ void qmm_many_avx512(const struct qmm_job *j) {
     case KERN_Q6_K: many(KERN_Q6_K, j); break;
     case KERN_IQ4_NL: many(KERN_IQ4_NL, j); break;
     case KERN_IQ4_XS: many(KERN_IQ4_XS, j); break;
+    case KERN_TQ2_0: many(KERN_TQ2_0, j); break;
     case KERN_MXFP4: many(KERN_MXFP4, j); break;
     default: break;
     }

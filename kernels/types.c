@@ -166,6 +166,16 @@ static void decode_q6_k(const void *block, struct block_values *out) {
     }
 }
 
+/* Two bits each less 1: runs of 32, four of them in the bits of 32 bytes. */
+static void decode_tq2_0(const void *block, struct block_values *out) {
+    const struct block_tq2_0 *b = block;
+    float d = block_half(block_u16(b->d));
+    for (int i = 0; i < 8; i++)
+        out->s[i] = d;
+    for (int i = 0; i < 256; i++)
+        out->q[i] = (int8_t)((b->qs[i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3) - 1);
+}
+
 static const struct type {
     struct kern_type_info info;
     struct block_form form;
@@ -185,6 +195,7 @@ static const struct type {
     [KERN_Q6_K] = {{"Q6_K", 256, sizeof(struct block_q6_k)}, {16, 0, decode_q6_k}},
     [KERN_IQ4_NL] = {{"IQ4_NL", 32, sizeof(struct block_iq4_nl)}, {32, 0, decode_iq4_nl}},
     [KERN_IQ4_XS] = {{"IQ4_XS", 256, sizeof(struct block_iq4_xs)}, {32, 0, decode_iq4_xs}},
+    [KERN_TQ2_0] = {{"TQ2_0", 256, sizeof(struct block_tq2_0)}, {32, 0, decode_tq2_0}},
     [KERN_MXFP4] = {{"MXFP4", 32, sizeof(struct block_mxfp4)}, {32, 0, decode_mxfp4}},
 };
 

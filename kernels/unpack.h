@@ -35,7 +35,7 @@ INLINE int unpack_group(int type) {
 /* Runs of 32 in a block. */
 INLINE int unpack_runs(int type) {
     return type == KERN_Q2_K || type == KERN_Q3_K || type == KERN_Q4_K || type == KERN_Q5_K ||
-           type == KERN_Q6_K || type == KERN_IQ4_XS ? 8 : 1;
+           type == KERN_Q6_K || type == KERN_IQ4_XS || type == KERN_TQ2_0 ? 8 : 1;
 }
 
 INLINE int unpack_bytes(int type) {
@@ -52,6 +52,7 @@ INLINE int unpack_bytes(int type) {
     case KERN_Q6_K: return FIELD((int)sizeof(struct block_q6_k));
     case KERN_IQ4_NL: return FIELD((int)sizeof(struct block_iq4_nl));
     case KERN_IQ4_XS: return FIELD((int)sizeof(struct block_iq4_xs));
+    case KERN_TQ2_0: return FIELD((int)sizeof(struct block_tq2_0));
     default: return FIELD((int)sizeof(struct block_mxfp4));
     }
 }
@@ -144,6 +145,9 @@ INLINE void unpack_open(int type, const uint8_t *p, int part, struct unpack *u) 
     case KERN_MXFP4:
         u->d = lanes_exponents(p, part);
         break;
+    case KERN_TQ2_0:
+        u->d = lanes_halves(p + FIELD(64), part);
+        break;
     default:
         u->d = lanes_halves(p, part);
     }
@@ -226,6 +230,9 @@ INLINE ints unpack_values(int type, const uint8_t *p, int part, int run, int dwo
         return lanes_lookup_128(block_iq4_table, nibbles(p + FIELD(8 + 16 * run), part, dword));
     case KERN_Q2_K:
         return bits(lanes_dwords(p + FIELD(16 + run / 4 * 32 + 4 * dword), part), 2 * (run % 4), 3);
+    case KERN_TQ2_0:
+        v = lanes_dwords(p + FIELD(run / 4 * 32 + 4 * dword), part);
+        return plus(bits(v, 2 * (run % 4), 3), 128 - 1);
     case KERN_Q3_K:
         v = bits(lanes_dwords(p + FIELD(32 + run / 4 * 32 + 4 * dword), part), 2 * (run % 4), 3);
         return plus(merge(v, lanes_dwords(p + FIELD(4 * dword), part), run - 2, 4), 128 - 4);
