@@ -33,12 +33,13 @@
     void kern_experts_##isa(struct kern_queue *, const struct kern_experts *, \
                             const struct kern_routes *, const float *, int, float *); \
     void kern_logsumexp_##isa(struct kern_queue *, const float *, int, int64_t, double *); \
-    void kern_quantize_##isa(int, const float *, void *, int64_t, int64_t, const float *); \
-    void kern_dequantize_##isa(int, const void *, float *, int64_t);
+    void kern_quantize_##isa(int, const float *, void *, int64_t, int64_t, const float *);
 
 KERN_DECLARE(ref)
 KERN_DECLARE(avx2)
 KERN_DECLARE(avx512)
+
+void kern_dequantize_avx2(int, const void *, float *, int64_t);
 
 /* Scratch bytes of each group, for kern_scratch_bytes (the maximum over groups). */
 size_t kern_qmm_scratch(const struct kern_limits *lim);

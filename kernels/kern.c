@@ -1,6 +1,6 @@
 /* kern.c - the tables of operations, and which of them this CPU runs
  *
- * One row a variant, best last. Every variant has all operations of its own. BF16 products may
+ * One row a variant, best last. Every variant has all operations of its own but dequantize. BF16 products may
  * use the CPU's bf16 instructions beyond what the avx512 row asks for: qmm_float_avx512.c decides.
  */
 #include "kernels/kern.h"
@@ -21,8 +21,12 @@
         .rope = kern_rope_##isa, .kv_store = kern_kv_store_##isa, \
         .attention = kern_attention_##isa, .route = kern_route_##isa, \
         .experts = kern_experts_##isa, .logsumexp = kern_logsumexp_##isa, \
-        .quantize = kern_quantize_##isa, .dequantize = kern_dequantize_##isa, \
+        .quantize = kern_quantize_##isa, .dequantize = dequantize_##isa, \
     }
+
+#define dequantize_ref kern_dequantize
+#define dequantize_avx2 kern_dequantize_avx2
+#define dequantize_avx512 kern_dequantize_avx2      /* as fast as memory */
 
 static int has_ref(void) {
     return 1;

@@ -5,10 +5,10 @@
 #include "kernels/impl.h"
 #include "kernels/kquant.h"
 
-/* simd: the variant of what is worth one; the rest is as fast as memory in plain C. */
-#define TABLE(simd) \
+/* K types by the variant, the other 16-bit floats by the CPU where it can. */
+#define TABLE(simd, f16) \
     { \
-        [KERN_F32] = quantize_f32_ref, [KERN_F16] = quantize_f16_ref, \
+        [KERN_F32] = quantize_f32_ref, [KERN_F16] = f16, \
         [KERN_BF16] = quantize_bf16_ref, [KERN_Q4_0] = quantize_q4_0_ref, \
         [KERN_Q4_1] = quantize_q4_1_ref, [KERN_Q5_0] = quantize_q5_0_ref, \
         [KERN_Q5_1] = quantize_q5_1_ref, [KERN_Q8_0] = quantize_q8_0_ref, \
@@ -19,27 +19,15 @@
         [KERN_TQ2_0] = quantize_tq2_0_ref, \
     }
 
-#define QUANTIZE(isa) \
+#define QUANTIZE(isa, f16) \
     void kern_quantize_##isa(int type, const float *src, void *dst, int64_t rows, int64_t cols, \
                              const float *importance) { \
-        static quantize_rows *const table[KERN_TYPES] = TABLE(isa); \
+        static quantize_rows *const table[KERN_TYPES] = TABLE(isa, f16); \
         table[type](src, dst, rows, cols, importance); \
     }
-QUANTIZE(ref)
-QUANTIZE(avx2)
-QUANTIZE(avx512)
-
-void kern_dequantize_ref(int type, const void *src, float *dst, int64_t n) {
-    kern_dequantize(type, src, dst, n);
-}
-
-void kern_dequantize_avx2(int type, const void *src, float *dst, int64_t n) {
-    kern_dequantize(type, src, dst, n);
-}
-
-void kern_dequantize_avx512(int type, const void *src, float *dst, int64_t n) {
-    kern_dequantize(type, src, dst, n);
-}
+QUANTIZE(ref, quantize_f16_ref)
+QUANTIZE(avx2, quantize_f16_avx2)
+QUANTIZE(avx512, quantize_f16_avx2)
 
 int kern_takes_importance(int type) {
     switch (type) {

@@ -21,4 +21,6 @@ typedef void quantize_rows(const float *src, void *dst, int64_t rows, int64_t co
 
 QUANTIZE_DECLARE(ref)
 
+quantize_rows quantize_f16_avx2;
+
 #endif

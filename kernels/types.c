@@ -91,9 +91,23 @@ static void decode_iq4_xs(const void *block, struct block_values *out) {
 }
 
 /* Four two-bit values a byte: bits 2j of 32 bytes are the j-th run of 32, twice. */
-static void decode_crumbs(const uint8_t *qs, int8_t *q) {
+static void decode_crumbs(const uint8_t *restrict qs, int8_t *restrict q) {
+    for (int run = 0; run < 8; run++)
+        for (int i = 0; i < 32; i++)
+            q[32 * run + i] = (int8_t)(qs[run / 4 * 32 + i] >> 2 * (run % 4) & 3);
+}
+
+/* q less `offset`, 256 of them. */
+static void center(int8_t *q, int offset) {
     for (int i = 0; i < 256; i++)
-        q[i] = (int8_t)(qs[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3);
+        q[i] = (int8_t)(q[i] - offset);
+}
+
+/* Bit `run` of 32 bytes is a bit of each element of that run of 32; it is put at bit `to`. */
+static void decode_bits(const uint8_t *restrict bits, int8_t *restrict q, int to) {
+    for (int run = 0; run < 8; run++)
+        for (int i = 0; i < 32; i++)
+            q[32 * run + i] = (int8_t)(q[32 * run + i] | (bits[i] >> run & 1) << to);
 }
 
 static void decode_q2_k(const void *block, struct block_values *out) {
@@ -117,9 +131,8 @@ static void decode_q3_k(const void *block, struct block_values *out) {
         out->s[i] = d * (float)((low | high << 4) - 32);
     }
     decode_crumbs(b->qs, out->q);
-    for (int i = 0; i < 256; i++)
-        if (!(b->hmask[i % 32] >> i / 32 & 1))
-            out->q[i] = (int8_t)(out->q[i] - 4);
+    decode_bits(b->hmask, out->q, 2);
+    center(out->q, 4);
 }
 
 /* Eight scales and eight minima of six bits in twelve bytes. */
@@ -133,9 +146,10 @@ static void decode_scales_k(const uint8_t *p, float d, float dmin, struct block_
 }
 
 /* Low halves of 32 bytes are one run of 32, high halves the next, four times. */
-static void decode_nibbles_k(const uint8_t *qs, int8_t *q) {
-    for (int i = 0; i < 256; i++)
-        q[i] = (int8_t)(qs[i / 64 * 32 + i % 32] >> 4 * (i / 32 % 2) & 15);
+static void decode_nibbles_k(const uint8_t *restrict qs, int8_t *restrict q) {
+    for (int run = 0; run < 8; run++)
+        for (int i = 0; i < 32; i++)
+            q[32 * run + i] = (int8_t)(qs[run / 2 * 32 + i] >> 4 * (run % 2) & 15);
 }
 
 static void decode_q4_k(const void *block, struct block_values *out) {
@@ -148,8 +162,7 @@ static void decode_q5_k(const void *block, struct block_values *out) {
     const struct block_q5_k *b = block;
     decode_scales_k(b->scales, block_half(block_u16(b->d)), block_half(block_u16(b->dmin)), out);
     decode_nibbles_k(b->qs, out->q);
-    for (int i = 0; i < 256; i++)
-        out->q[i] = (int8_t)(out->q[i] | (b->qh[i % 32] >> i / 32 & 1) << 4);
+    decode_bits(b->qh, out->q, 4);
 }
 
 /* Runs 0 and 1 of 32 are the low halves of 64 bytes, runs 2 and 3 the high halves; twice. */
@@ -158,22 +171,23 @@ static void decode_q6_k(const void *block, struct block_values *out) {
     float d = block_half(block_u16(b->d));
     for (int i = 0; i < 16; i++)
         out->s[i] = d * (float)b->scales[i];
-    for (int i = 0; i < 256; i++) {
-        int run = i / 32 % 4;
-        int low = b->ql[i / 128 * 64 + i % 64] >> 4 * (run / 2) & 15;
-        int high = b->qh[i / 128 * 32 + i % 32] >> 2 * run & 3;
-        out->q[i] = (int8_t)((low | high << 4) - 32);
+    for (int run = 0; run < 8; run++) {
+        const uint8_t *low = b->ql + run / 4 * 64 + run % 2 * 32;
+        const uint8_t *high = b->qh + run / 4 * 32;
+        int8_t *restrict q = out->q + 32 * run;
+        for (int i = 0; i < 32; i++)
+            q[i] = (int8_t)((low[i] >> run % 4 / 2 * 4 & 15) | (high[i] >> 2 * (run % 4) & 3) << 4);
     }
+    center(out->q, 32);
 }
 
-/* Two bits each less 1: runs of 32, four of them in the bits of 32 bytes. */
 static void decode_tq2_0(const void *block, struct block_values *out) {
     const struct block_tq2_0 *b = block;
     float d = block_half(block_u16(b->d));
     for (int i = 0; i < 8; i++)
         out->s[i] = d;
-    for (int i = 0; i < 256; i++)
-        out->q[i] = (int8_t)((b->qs[i / 128 * 32 + i % 32] >> i / 32 % 4 * 2 & 3) - 1);
+    decode_crumbs(b->qs, out->q);
+    center(out->q, 1);
 }
 
 static const struct type {
@@ -234,10 +248,13 @@ void kern_dequantize(int t, const void *src, float *dst, int64_t n) {
     }
     for (int64_t at = 0; at < n; at += info->block, p += info->bytes) {
         form->decode(p, &v);
-        for (int i = 0; i < info->block; i++) {
+        for (int i = 0; i < info->block; i += 16) {
             int g = i / form->group;
-            float y = v.s[g] * (float)v.q[i];
-            dst[at + i] = form->has_min ? y - v.m[g] : y;
+            float *restrict y = dst + at + i;
+            for (int j = 0; j < 16; j++)
+                y[j] = v.s[g] * (float)v.q[i + j];
+            for (int j = 0; j < 16 && form->has_min; j++)
+                y[j] -= v.m[g];
         }
     }
 }

@@ -81,6 +81,9 @@ static void tame_block(int type, uint8_t *b) {
     case KERN_Q6_K:
         tame_half(b + 208);
         break;
+    case KERN_TQ2_0:
+        tame_half(b + 64);
+        break;
     case KERN_MXFP4:
         b[0] = (uint8_t)(118 + b[0] % 4);
         break;

@@ -52,6 +52,9 @@ static void make_finite(int type, uint8_t *b) {
     case KERN_Q6_K:
         clear_bit_14(b + 208);
         break;
+    case KERN_TQ2_0:
+        clear_bit_14(b + 64);
+        break;
     case KERN_MXFP4:
         b[0] &= 0x7f;
         break;
@@ -131,7 +134,7 @@ static void unknown_types_have_no_info(void) {
         if (info)
             CHECK(info->block > 0 && info->bytes > 0);
     }
-    CHECK_INT(known, 16);
+    CHECK_INT(known, 17);
     CHECK(!kern_type_info(KERN_TYPES) && !kern_type_info(-1));
 }
 
