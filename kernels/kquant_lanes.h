@@ -22,7 +22,16 @@ ALWAYS m16 v16_le(v16 a, v16 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 ALWAYS m16 v16_eq(v16 a, v16 b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 /* m ? a : b in each lane. */
 ALWAYS v16 v16_select(m16 m, v16 a, v16 b) { return _mm512_mask_mov_ps(b, m, a); }
-ALWAYS v16 v16_from_half(const uint16_t *p) { return v16_load_half(p); }
+
+/* A register on its own, for loops that would not fit into AVX2's sixteen with two at once. */
+typedef __m512 reg;
+#define REGS 1
+ALWAYS reg v16_reg(const v16 *x, int r) { return x[r]; }
+ALWAYS void v16_set_reg(v16 *x, int r, reg a) { x[r] = a; }
+ALWAYS reg reg_set1(float x) { return _mm512_set1_ps(x); }
+ALWAYS reg reg_min(reg a, reg b) { return _mm512_min_ps(a, b); }
+ALWAYS reg reg_max(reg a, reg b) { return _mm512_max_ps(a, b); }
+ALWAYS reg reg_abs(reg a) { return _mm512_abs_ps(a); }
 
 ALWAYS m16 m16_and(m16 a, m16 b) { return (m16)(a & b); }
 ALWAYS m16 m16_or(m16 a, m16 b) { return (m16)(a | b); }
@@ -98,6 +107,16 @@ ALWAYS m16 v16_eq(v16 a, v16 b) {
 ALWAYS v16 v16_select(m16 m, v16 a, v16 b) {
     return (v16){_mm256_blendv_ps(b.lo, a.lo, m.lo), _mm256_blendv_ps(b.hi, a.hi, m.hi)};
 }
+
+/* A register on its own, for loops that would not fit into AVX2's sixteen with two at once. */
+typedef __m256 reg;
+#define REGS 2
+ALWAYS reg v16_reg(const v16 *x, int r) { return r ? x->hi : x->lo; }
+ALWAYS void v16_set_reg(v16 *x, int r, reg a) { *(r ? &x->hi : &x->lo) = a; }
+ALWAYS reg reg_set1(float x) { return _mm256_set1_ps(x); }
+ALWAYS reg reg_min(reg a, reg b) { return _mm256_min_ps(a, b); }
+ALWAYS reg reg_max(reg a, reg b) { return _mm256_max_ps(a, b); }
+ALWAYS reg reg_abs(reg a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 
 ALWAYS m16 m16_and(m16 a, m16 b) {
     return (m16){_mm256_and_ps(a.lo, b.lo), _mm256_and_ps(a.hi, b.hi)};
@@ -215,6 +234,11 @@ ALWAYS i16 i16_nearest(v16 x) {
 
 /* The same between lo and hi, as a float, for |x| < 2^22 alone; the bounds come with the magic
  * number added. */
+ALWAYS reg reg_nearest_in(reg x, reg lo, reg hi) {
+    reg magic = reg_set1(KQUANT_MAGIC);
+    return reg_min(reg_max(x + magic, lo), hi) - magic;
+}
+
 ALWAYS v16 v16_nearest_in(v16 x, v16 lo, v16 hi) {
     v16 magic = v16_set1(KQUANT_MAGIC);
     return v16_sub(v16_min(v16_max(v16_add(x, magic), lo), hi), magic);

@@ -60,32 +60,55 @@ struct lines {
     v16 scale, min;
 };
 
-ALWAYS v16 codes_and_sums(const int n, const int top, const v16 *x, const v16 *w, v16 min,
-                          v16 inverse, v16 *code, v16 *sum_l2, v16 *sum_xl) {
-    const v16 lo = v16_set1(KQUANT_MAGIC);
-    const v16 hi = v16_set1(KQUANT_MAGIC + (float)top);
-    v16 sum_l = v16_zero();
-    *sum_l2 = v16_zero();
-    *sum_xl = v16_zero();
+/* Sums over a part's codes: of w l, w l^2 and w l x. */
+struct fits {
+    v16 l, l2, xl;
+};
+
+ALWAYS void codes_from(const int n, const int top, const v16 *x, const v16 *w, v16 min,
+                       v16 inverse, v16 *code, struct fits *out) {
+    const reg lo = reg_set1(KQUANT_MAGIC);
+    const reg hi = reg_set1(KQUANT_MAGIC + (float)top);
+#pragma GCC unroll 2
+    for (int r = 0; r < REGS; r++) {
+        const reg from = v16_reg(&min, r);
+        const reg by = v16_reg(&inverse, r);
+        reg sum_l = reg_set1(0);
+        reg sum_l2 = reg_set1(0);
+        reg sum_xl = reg_set1(0);
 #pragma GCC unroll 4
-    for (int i = 0; i < n; i++) {
-        v16 l = v16_nearest_in(v16_mul(inverse, v16_sub(x[i], min)), lo, hi);
-        v16 wl = v16_mul(w[i], l);
-        code[i] = l;
-        sum_l = v16_add(sum_l, wl);
-        *sum_l2 = v16_add(*sum_l2, v16_mul(wl, l));
-        *sum_xl = v16_add(*sum_xl, v16_mul(wl, x[i]));
+        for (int i = 0; i < n; i++) {
+            reg xi = v16_reg(&x[i], r);
+            reg l = reg_nearest_in(by * (xi - from), lo, hi);
+            reg wl = v16_reg(&w[i], r) * l;
+            v16_set_reg(&code[i], r, l);
+            sum_l += wl;
+            sum_l2 += wl * l;
+            sum_xl += wl * xi;
+        }
+        v16_set_reg(&out->l, r, sum_l);
+        v16_set_reg(&out->l2, r, sum_l2);
+        v16_set_reg(&out->xl, r, sum_xl);
     }
-    return sum_l;
 }
 
 ALWAYS v16 line_error(const int n, const int absolute, const v16 *x, const v16 *w,
                       const v16 *code, struct lines line) {
-    v16 error = v16_zero();
+    v16 error;
+#pragma GCC unroll 2
+    for (int r = 0; r < REGS; r++) {
+        const reg scale = v16_reg(&line.scale, r);
+        const reg min = v16_reg(&line.min, r);
+        reg sum = reg_set1(0);
 #pragma GCC unroll 4
-    for (int i = 0; i < n; i++) {
-        v16 e = v16_sub(v16_mul_add(line.scale, code[i], line.min), x[i]);
-        error = v16_add(error, v16_mul(w[i], absolute ? v16_abs(e) : v16_mul(e, e)));
+        for (int i = 0; i < n; i++) {
+            reg e = scale * v16_reg(&code[i], r) + min - v16_reg(&x[i], r);
+            reg loss = e * e;
+            if (absolute)
+                loss = reg_abs(e);
+            sum += v16_reg(&w[i], r) * loss;
+        }
+        v16_set_reg(&error, r, sum);
     }
     return error;
 }
@@ -110,26 +133,25 @@ ALWAYS void search_affine(const int n, const int top, const struct kquant_search
     k->zero[j] = v16_eq(max, low);
 
     v16 code[32];
-    v16 sum_l2;
-    v16 sum_xl;
+    struct fits f;
     v16 range = v16_sub(max, low);
     v16 inverse = v16_div(v16_set1((float)top), range);
     struct lines best = {v16_div(v16_set1(1), inverse), low};
-    codes_and_sums(n, top, x, w, low, inverse, code, &sum_l2, &sum_xl);
+    codes_from(n, top, x, w, low, inverse, code, &f);
     v16 least = line_error(n, absolute, x, w, code, best);
     m16 odd = v16_lt(range, v16_set1(1 / SANE));
     for (int t = 0; t <= s->steps; t++) {
         float steps = s->first + s->step * (float)t + (float)top;
         inverse = v16_div(v16_set1(steps), v16_sub(max, best.min));
-        v16 sum_l = codes_and_sums(n, top, x, w, best.min, inverse, code, &sum_l2, &sum_xl);
-        v16 det = v16_sub(v16_mul(sum_w, sum_l2), v16_mul(sum_l, sum_l));
+        codes_from(n, top, x, w, best.min, inverse, code, &f);
+        v16 det = v16_sub(v16_mul(sum_w, f.l2), v16_mul(f.l, f.l));
         struct lines line = {
-            v16_div(v16_sub(v16_mul(sum_w, sum_xl), v16_mul(sum_x, sum_l)), det),
-            v16_div(v16_sub(v16_mul(sum_l2, sum_x), v16_mul(sum_l, sum_xl)), det),
+            v16_div(v16_sub(v16_mul(sum_w, f.xl), v16_mul(sum_x, f.l)), det),
+            v16_div(v16_sub(v16_mul(f.l2, sum_x), v16_mul(f.l, f.xl)), det),
         };
         m16 above = v16_lt(zero, line.min);
         line.min = v16_select(above, zero, line.min);
-        line.scale = v16_select(above, v16_div(sum_xl, sum_l2), line.scale);
+        line.scale = v16_select(above, v16_div(f.xl, f.l2), line.scale);
         v16 error = line_error(n, absolute, x, w, code, line);
         m16 better = m16_and(v16_lt(zero, det), v16_lt(error, least));
         least = v16_select(better, error, least);
@@ -413,12 +435,25 @@ ALWAYS v16 signed_max(const v16 *x, m16 *none) {
     return max;
 }
 
+/* Sums for the codes that a reciprocal scale gives; wx is w * x. */
+ALWAYS struct sums try_scale(const v16 *x, const v16 *w, const v16 *wx, v16 inverse,
+                             const int half) {
+    const v16 lo = v16_set1(KQUANT_MAGIC - (float)half);
+    const v16 hi = v16_set1(KQUANT_MAGIC + (float)(half - 1));
+    struct sums s = {v16_zero(), v16_zero()};
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i++) {
+        v16 l = v16_nearest_in(v16_mul(inverse, x[i]), lo, hi);
+        s.xl = v16_mul_add(wx[i], l, s.xl);
+        s.l2 = v16_mul_add(v16_mul(w[i], l), l, s.l2);
+    }
+    return s;
+}
+
 /* Codes are not kept, but the reciprocal scale that gives them: code = half + the clamped nearest
  * of *inverse_out * x, and 0 in the lanes *none. */
 ALWAYS v16 search_scale(const int half, const v16 *x, const v16 *w, v16 *inverse_out, m16 *none) {
     const v16 zero = v16_zero();
-    const v16 lo = v16_set1(KQUANT_MAGIC - (float)half);
-    const v16 hi = v16_set1(KQUANT_MAGIC + (float)(half - 1));
     v16 max = signed_max(x, none);
     v16 wx[16];
     for (int i = 0; i < 16; i++)
@@ -431,13 +466,7 @@ ALWAYS v16 search_scale(const int half, const v16 *x, const v16 *w, v16 *inverse
             continue;
         float steps = t == -10 ? (float)-half : -((float)half + 0.1f * (float)t);
         v16 inverse = v16_div(v16_set1(steps), max);
-        struct sums s = {zero, zero};
-#pragma GCC unroll 4
-        for (int i = 0; i < 16; i++) {
-            v16 l = v16_nearest_in(v16_mul(inverse, x[i]), lo, hi);
-            s.xl = v16_mul_add(wx[i], l, s.xl);
-            s.l2 = v16_mul_add(v16_mul(w[i], l), l, s.l2);
-        }
+        struct sums s = try_scale(x, w, wx, inverse, half);
         v16 fit = v16_div(s.xl, s.l2);
         m16 better = m16_and(v16_lt(zero, s.l2),
                              v16_lt(v16_mul(best, s.l2), v16_mul(s.xl, s.xl)));
