@@ -3,22 +3,10 @@
  * Two levels. Each part of 16 or 32 elements is searched for the scale (and minimum) that lose
  * least; then the scales of a super-block are themselves quantized, and the elements rounded once
  * more to what came of them. Every search weighs squared errors, by the elements' own size or by
- * the importance. Expressions keep llama.cpp's order of operations, each rounded to float.
+ * the importance.
  */
 #include "kernels/kquant.h"
-#include "kernels/kquant_form.h"
-
-/* To nearest, ties to even, for |x| < 2^22; what llama.cpp gives beyond. */
-static int nearest(float x) {
-    float y = x + KQUANT_MAGIC;
-    uint32_t bits;
-    memcpy(&bits, &y, sizeof bits);
-    return (int)(bits & 0x007fffff) - 0x00400000;
-}
-
-static int clamp(int v, int lo, int hi) {
-    return v < lo ? lo : v > hi ? hi : v;
-}
+#include "kernels/kquant_search.h"
 
 /* To binary16, to nearest, ties to even. */
 static uint16_t to_half(float x) {
@@ -37,256 +25,6 @@ static uint16_t to_half(float x) {
     }
     u += 0xfff + (u >> 13 & 1);
     return (uint16_t)(sign | ((u - 0x38000000) >> 13));
-}
-
-/* ---- searches --------------------------------------------------------------------------- */
-
-/* A part's line: element = scale * code + min. */
-struct line {
-    float scale, min;
-};
-
-/* Codes of n elements for the reciprocal scale `inverse`, counted from min on. */
-static void codes_from(int n, int top, const float *x, float min, float inverse, uint8_t *code) {
-    for (int i = 0; i < n; i++)
-        code[i] = (uint8_t)clamp(nearest(inverse * (x[i] - min)), 0, top);
-}
-
-/* The weighted least-squares line through (code, x), its minimum held at 0 or below. Returns 0
- * where there is none. sum_w and sum_x are the sums of w and of w x. */
-static int fit_line(int n, const float *x, const float *w, const uint8_t *code, float sum_w,
-                    float sum_x, struct line *out) {
-    float sum_l = 0;
-    float sum_l2 = 0;
-    float sum_xl = 0;
-    for (int i = 0; i < n; i++) {
-        float l = code[i];
-        sum_l += w[i] * l;
-        sum_l2 += w[i] * l * l;
-        sum_xl += w[i] * l * x[i];
-    }
-    float det = sum_w * sum_l2 - sum_l * sum_l;
-    if (!(det > 0))
-        return 0;
-    out->scale = (sum_w * sum_xl - sum_x * sum_l) / det;
-    out->min = (sum_l2 * sum_x - sum_l * sum_xl) / det;
-    if (out->min > 0) {
-        out->min = 0;
-        out->scale = sum_xl / sum_l2;
-    }
-    return 1;
-}
-
-static float line_error(int n, int absolute, const float *x, const float *w, const uint8_t *code,
-                        const struct line *line) {
-    float error = 0;
-    for (int i = 0; i < n; i++) {
-        float e = line->scale * code[i] + line->min - x[i];
-        error += w[i] * (absolute ? fabsf(e) : e * e);
-    }
-    return error;
-}
-
-/* Codes 0 .. top and the scale and minimum for which sum w (scale code + min - x)^2, or
- * sum w |scale code + min - x|, is least among the tries. Returns the scale; *minus_min is -min,
- * not negative. */
-static float search_affine(int n, int top, const struct kquant_search *s, int absolute,
-                           const float *x, const float *w, uint8_t *code, float *minus_min) {
-    struct line best = {0, x[0]};
-    float max = x[0];
-    float sum_w = w[0];
-    float sum_x = sum_w * x[0];
-    for (int i = 1; i < n; i++) {
-        best.min = x[i] < best.min ? x[i] : best.min;
-        max = x[i] > max ? x[i] : max;
-        sum_w += w[i];
-        sum_x += w[i] * x[i];
-    }
-    if (best.min > 0)
-        best.min = 0;
-    *minus_min = -best.min;
-    memset(code, 0, (size_t)n);
-    if (max == best.min)
-        return 0;
-
-    float inverse = (float)top / (max - best.min);
-    best.scale = 1 / inverse;
-    codes_from(n, top, x, best.min, inverse, code);
-    float least = line_error(n, absolute, x, w, code, &best);
-    for (int t = 0; t <= s->steps; t++) {
-        struct line line;
-        uint8_t tried[32];
-        inverse = (s->first + s->step * (float)t + (float)top) / (max - best.min);
-        codes_from(n, top, x, best.min, inverse, tried);
-        if (!fit_line(n, x, w, tried, sum_w, sum_x, &line))
-            continue;
-        float error = line_error(n, absolute, x, w, tried, &line);
-        if (error < least) {
-            memcpy(code, tried, (size_t)n);
-            least = error;
-            best = line;
-        }
-    }
-    *minus_min = -best.min;
-    return best.scale;
-}
-
-/* The element of largest magnitude, with its sign; 0 when all count as zero. */
-static float signed_max(const float x[16]) {
-    float max = 0;
-    float magnitude = 0;
-    for (int i = 0; i < 16; i++)
-        if (fabsf(x[i]) > magnitude) {
-            magnitude = fabsf(x[i]);
-            max = x[i];
-        }
-    return magnitude < KQUANT_EPS ? 0 : max;
-}
-
-/* Codes c (stored as c + half, 0 .. 2 half - 1) and the scale for which sum w (scale c - x)^2 is
- * least among tries of half - 0.9 .. half + 0.9 for the code of the largest element. */
-static float search_scale(int half, const float x[16], const float w[16], uint8_t code[16]) {
-    float max = signed_max(x);
-    memset(code, 0, 16);
-    if (max == 0)
-        return 0;
-    float scale = 0;
-    float best = 0;
-    float best_inverse = 0;
-    for (int t = -10; t <= 9; t++) {                /* -10 stands for 0, which comes first */
-        float inverse = t == -10 ? (float)-half / max : -((float)half + 0.1f * (float)t) / max;
-        if (t == 0)
-            continue;
-        float sum_xl = 0;
-        float sum_l2 = 0;
-        for (int i = 0; i < 16; i++) {
-            float l = (float)clamp(nearest(inverse * x[i]), -half, half - 1);
-            sum_xl += w[i] * x[i] * l;
-            sum_l2 += w[i] * l * l;
-        }
-        if (t == -10) {
-            scale = sum_l2 != 0 ? sum_xl / sum_l2 : 0;
-        } else {
-            if (!(sum_l2 > 0 && sum_xl * sum_xl > best * sum_l2))
-                continue;
-            scale = sum_xl / sum_l2;
-        }
-        best = scale * sum_xl;
-        best_inverse = inverse;
-    }
-    for (int i = 0; i < 16; i++)
-        code[i] = (uint8_t)(half + clamp(nearest(best_inverse * x[i]), -half, half - 1));
-    return scale;
-}
-
-/* Q3_K without importance: codes c (stored as c + 4) by coordinate descent on
- * sum x^2 (scale c - x)^2, the scale being the best one for the codes at every moment. */
-static float descend_scale(const float x[16], uint8_t code[16]) {
-    float max = signed_max(x);
-    memset(code, 0, 16);
-    if (max == 0)
-        return 0;
-    int c[16];
-    float inverse = -4 / max;
-    float sum_xl = 0;
-    float sum_l2 = 0;
-    for (int i = 0; i < 16; i++) {
-        float w = x[i] * x[i];
-        c[i] = clamp(nearest(inverse * x[i]), -4, 3);
-        sum_xl += w * x[i] * (float)c[i];
-        sum_l2 += w * (float)c[i] * (float)c[i];
-    }
-    for (int pass = 0, changed = 1; pass < 5 && changed; pass++) {
-        changed = 0;
-        for (int i = 0; i < 16; i++) {
-            float w = x[i] * x[i];
-            float xl = sum_xl - w * x[i] * (float)c[i];
-            float l2 = sum_l2 - w * (float)c[i] * (float)c[i];
-            if (!(xl > 0))
-                continue;
-            int to = clamp(nearest(x[i] * l2 / xl), -4, 3);
-            if (to == c[i])
-                continue;
-            xl += w * x[i] * (float)to;
-            l2 += w * (float)to * (float)to;
-            if (l2 > 0 && xl * xl * sum_l2 > sum_xl * sum_xl * l2) {
-                c[i] = to;
-                sum_xl = xl;
-                sum_l2 = l2;
-                changed = 1;
-            }
-        }
-    }
-    for (int i = 0; i < 16; i++)
-        code[i] = (uint8_t)(c[i] + 4);
-    return sum_l2 > 0 ? sum_xl / sum_l2 : 0;
-}
-
-/* Among nine reciprocal scales that of least sum w (scale code - x)^2. max is the largest x. */
-static float try_positive(int n, int top, const float *x, const float *w, float max) {
-    float best_inverse = 0;
-    float best = 0;
-    for (int t = -5; t <= 4; t++) {                 /* -5 stands for 0, which comes first */
-        if (t == 0)
-            continue;
-        float inverse = t == -5 ? (float)top / max : (0.1f * (float)t + (float)top) / max;
-        float scale = 1 / inverse;
-        float error = 0;
-        for (int i = 0; i < n; i++) {
-            int l = nearest(inverse * x[i]);
-            l = t == -5 ? (uint8_t)l : l < top ? l : top;
-            float e = x[i] - scale * (float)l;
-            error += w[i] * e * e;
-        }
-        if (t == -5 || error < best) {
-            best = error;
-            best_inverse = inverse;
-        }
-    }
-    return best_inverse;
-}
-
-/* Codes 0 .. top for n scales or minima x, which are not negative where weights are sound, by
- * tries and then coordinate descent on sum w (scale code - x)^2. code has 16 places. */
-static float fit_positive(int n, int top, const float *x, const float *w, uint8_t code[16]) {
-    float max = 0;
-    for (int i = 0; i < n; i++)
-        max = max > x[i] ? max : x[i];
-    memset(code, 0, 16);
-    if (max < KQUANT_EPS)
-        return 0;
-    float inverse = try_positive(n, top, x, w, max);
-    float sum_xl = 0;
-    float sum_l2 = 0;
-    for (int i = 0; i < n; i++) {
-        int l = nearest(inverse * x[i]);
-        l = l < top ? l : top;
-        code[i] = (uint8_t)l;
-        sum_xl += w[i] * x[i] * (float)l;
-        sum_l2 += w[i] * (float)l * (float)l;
-    }
-    for (int pass = 0, changed = 1; pass < 5 && changed; pass++) {
-        changed = 0;
-        for (int i = 0; i < n; i++) {
-            float xl = sum_xl - w[i] * x[i] * (float)code[i];
-            float l2 = sum_l2 - w[i] * (float)code[i] * (float)code[i];
-            if (!(xl > 0 && l2 > 0))
-                continue;
-            int to = nearest(x[i] * l2 / xl);
-            to = to < top ? to : top;
-            if (to == code[i])
-                continue;
-            xl += w[i] * x[i] * (float)to;
-            l2 += w[i] * (float)to * (float)to;
-            if (xl * xl * sum_l2 > sum_xl * sum_xl * l2) {
-                code[i] = (uint8_t)to;
-                sum_xl = xl;
-                sum_l2 = l2;
-                changed = 1;
-            }
-        }
-    }
-    return sum_l2 > 0 ? sum_xl / sum_l2 : 0;
 }
 
 /* ---- types with minima: Q2_K, Q4_K, Q5_K ------------------------------------------------- */
@@ -324,7 +62,7 @@ static float fit_to_max(int n, int top, const float *x, uint8_t *code) {
         max = x[i] > max ? x[i] : max;
     float inverse = max > 0 ? (float)top / max : 0;
     for (int i = 0; i < n; i++)
-        code[i] = (uint8_t)nearest(inverse * x[i]);
+        code[i] = (uint8_t)kquant_nearest(inverse * x[i]);
     return max / (float)top;
 }
 
@@ -345,12 +83,12 @@ static void search_parts(const struct kquant_affine *t, const float *x, const fl
         else
             weigh_plain(t, x + n * j, w);
         weight[j] = sum_of(n, w);
-        scale[j] = search_affine(n, t->top, s, t->absolute && !importance, x + n * j, w,
+        scale[j] = kquant_search_affine(n, t->top, s, t->absolute && !importance, x + n * j, w,
                                  out->code + n * j, &minus_min[j]);
     }
     if (importance) {
-        out->d = to_half(fit_positive(parts, t->scale_top, scale, weight, out->ls));
-        out->dmin = to_half(fit_positive(parts, t->scale_top, minus_min, weight, out->lm));
+        out->d = to_half(kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls));
+        out->dmin = to_half(kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm));
     } else {
         out->d = to_half(fit_to_max(parts, t->scale_top, scale, out->ls));
         out->dmin = to_half(fit_to_max(parts, t->scale_top, minus_min, out->lm));
@@ -365,7 +103,7 @@ static void round_affine(const struct kquant_affine *t, const float *x, int j, i
     if (d == 0)
         return;
     for (int i = t->group * j; i < t->group * (j + 1); i++)
-        out->code[i] = (uint8_t)clamp(nearest((x[i] + min) / d), 0, t->top);
+        out->code[i] = (uint8_t)kquant_clamp(kquant_nearest((x[i] + min) / d), 0, t->top);
 }
 
 static void block_q2_k(const float *x, const float *importance, void *dst) {
@@ -392,7 +130,8 @@ static void round_packed(const struct kquant_affine *t, const float *x, const ui
     for (int j = 0; j < 4; j++) {
         const uint8_t *s = scales + j;
         round_affine(t, x, j, s[0] & 63, s[4] & 63, c);
-        round_affine(t, x, j + 4, (s[8] & 15) | (s[0] >> 6) << 4, s[8] >> 4 | (s[4] >> 6) << 4, c);
+        round_affine(t, x, j + 4, (s[8] & 15) | (s[0] >> 6) << 4,
+                     s[8] >> 4 | (s[4] >> 6) << 4, c);
     }
 }
 
@@ -425,7 +164,7 @@ static void round_scaled(int half, const float *x, int j, int sc, struct kquant_
     if (d == 0)
         return;
     for (int i = 16 * j; i < 16 * (j + 1); i++)
-        c->code[i] = (uint8_t)(half + clamp(nearest(x[i] / d), -half, half - 1));
+        c->code[i] = (uint8_t)(half + kquant_clamp(kquant_nearest(x[i] / d), -half, half - 1));
 }
 
 /* The scale of largest magnitude, with its sign. */
@@ -444,7 +183,7 @@ static void scales_q3_k(const float *scale, struct kquant_codes *c) {
         return;
     float inverse = -32 / max;
     for (int j = 0; j < 16; j++)
-        c->ls[j] = (uint8_t)(clamp((int8_t)nearest(inverse * scale[j]), -32, 31) + 32);
+        c->ls[j] = (uint8_t)(kquant_clamp((int8_t)kquant_nearest(inverse * scale[j]), -32, 31) + 32);
     c->d = to_half(1 / inverse);
 }
 
@@ -457,15 +196,15 @@ static void block_q3_k(const float *x, const float *importance, void *dst) {
     for (int j = 0; j < 16; j++) {
         const float *part = x + 16 * j;
         if (!importance) {
-            scale[j] = descend_scale(part, c.code + 16 * j);
+            scale[j] = kquant_descend_scale(part, c.code + 16 * j);
             continue;
         }
         weigh(16, part, importance + 16 * j, sigma2, w);
         weight[j] = sum_of(16, w);
-        scale[j] = search_scale(4, part, w, c.code + 16 * j);
+        scale[j] = kquant_search_scale(4, part, w, c.code + 16 * j);
     }
     if (importance)
-        c.d = to_half(search_scale(32, scale, weight, c.ls));
+        c.d = to_half(kquant_search_scale(32, scale, weight, c.ls));
     else
         scales_q3_k(scale, &c);
     for (int j = 0; j < 16; j++)
@@ -481,7 +220,7 @@ static void block_q6_k(const float *x, const float *importance, void *dst) {
     for (int j = 0; j < 16; j++) {
         for (int i = 0; i < 16; i++)
             w[i] = x[16 * j + i] * x[16 * j + i];
-        scale[j] = search_scale(32, x + 16 * j, importance ? importance + 16 * j : w,
+        scale[j] = kquant_search_scale(32, x + 16 * j, importance ? importance + 16 * j : w,
                                 c.code + 16 * j);
     }
     float max = largest_scale(scale);
@@ -492,7 +231,7 @@ static void block_q6_k(const float *x, const float *importance, void *dst) {
     float inverse = -128 / max;
     c.d = to_half(1 / inverse);
     for (int j = 0; j < 16; j++) {
-        int sc = nearest(inverse * scale[j]);
+        int sc = kquant_nearest(inverse * scale[j]);
         c.ls[j] = (uint8_t)(sc < 127 ? sc : 127);
         round_scaled(32, x, j, (int8_t)c.ls[j], &c);
     }
