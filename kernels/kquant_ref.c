@@ -8,25 +8,6 @@
 #include "kernels/kquant.h"
 #include "kernels/kquant_search.h"
 
-/* To binary16, to nearest, ties to even. */
-static uint16_t to_half(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    uint32_t sign = u >> 16 & 0x8000;
-    u &= 0x7fffffff;
-    if (u > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00);
-    if (u >= 0x477ff000)                            /* 65520 and more */
-        return (uint16_t)(sign | 0x7c00);
-    if (u < 0x38800000) {                           /* subnormal: count in units of 2^-24 */
-        float units = block_bits_float(u) * 0x1p24f + 0x1p23f;
-        memcpy(&u, &units, sizeof u);
-        return (uint16_t)(sign | (u & 0x7ff));
-    }
-    u += 0xfff + (u >> 13 & 1);
-    return (uint16_t)(sign | ((u - 0x38000000) >> 13));
-}
-
 /* ---- types with minima: Q2_K, Q4_K, Q5_K ------------------------------------------------- */
 
 static float sum_of_squares(int n, const float *x) {
@@ -87,11 +68,11 @@ static void search_parts(const struct kquant_affine *t, const float *x, const fl
                                  out->code + n * j, &minus_min[j]);
     }
     if (importance) {
-        out->d = to_half(kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls));
-        out->dmin = to_half(kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm));
+        out->d = block_to_half(kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls));
+        out->dmin = block_to_half(kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm));
     } else {
-        out->d = to_half(fit_to_max(parts, t->scale_top, scale, out->ls));
-        out->dmin = to_half(fit_to_max(parts, t->scale_top, minus_min, out->lm));
+        out->d = block_to_half(fit_to_max(parts, t->scale_top, scale, out->ls));
+        out->dmin = block_to_half(fit_to_max(parts, t->scale_top, minus_min, out->lm));
     }
 }
 
@@ -184,7 +165,7 @@ static void scales_q3_k(const float *scale, struct kquant_codes *c) {
     float inverse = -32 / max;
     for (int j = 0; j < 16; j++)
         c->ls[j] = (uint8_t)(kquant_clamp((int8_t)kquant_nearest(inverse * scale[j]), -32, 31) + 32);
-    c->d = to_half(1 / inverse);
+    c->d = block_to_half(1 / inverse);
 }
 
 static void block_q3_k(const float *x, const float *importance, void *dst) {
@@ -204,7 +185,7 @@ static void block_q3_k(const float *x, const float *importance, void *dst) {
         scale[j] = kquant_search_scale(4, part, w, c.code + 16 * j);
     }
     if (importance)
-        c.d = to_half(kquant_search_scale(32, scale, weight, c.ls));
+        c.d = block_to_half(kquant_search_scale(32, scale, weight, c.ls));
     else
         scales_q3_k(scale, &c);
     for (int j = 0; j < 16; j++)
@@ -229,7 +210,7 @@ static void block_q6_k(const float *x, const float *importance, void *dst) {
         return;
     }
     float inverse = -128 / max;
-    c.d = to_half(1 / inverse);
+    c.d = block_to_half(1 / inverse);
     for (int j = 0; j < 16; j++) {
         int sc = kquant_nearest(inverse * scale[j]);
         c.ls[j] = (uint8_t)(sc < 127 ? sc : 127);
