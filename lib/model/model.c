@@ -363,6 +363,19 @@ failed:
     return NULL;
 }
 
+const struct gguf_tensor *const *model_weight_tensors(const struct model *m,
+                                                      const struct kern_weight *w, int64_t *n) {
+    const struct model_memory *mem = m->memory;
+    if (w == &m->head && m->shape->tied)
+        w = &m->embed;
+    for (size_t i = 0; i < mem->n_jobs; i++)
+        if (mem->jobs[i].weight == w) {
+            *n = mem->jobs[i].parts;
+            return mem->jobs[i].part;
+        }
+    return NULL;
+}
+
 void model_close(struct model *m) {
     if (!m)
         return;
