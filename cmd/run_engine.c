@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/load_model.h"
 #include "cmd/model_path.h"
-#include "cmd/progress.h"
 #include "lib/base/clock.h"
 #include "lib/base/energy.h"
 #include "lib/format/jsonw.h"
@@ -20,10 +20,6 @@
 #define JOULES_NS 20000000
 
 /* ---- opening ---------------------------------------------------------------------------- */
-
-static void show_loading(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
 
 static const struct chat *find_chat(const struct options *opt, const struct gguf *g) {
     const char *const *names = chat_names();
@@ -41,30 +37,13 @@ static const struct chat *find_chat(const struct options *opt, const struct gguf
         list.data);
 }
 
-/* Checks of the command line that need no model come before the minute it may take to load. */
-static const struct kern *find_kernels(const struct options *opt) {
-    const char *why = NULL;
-    const struct kern *k = kern_select(opt->common.cpu, &why);
-    if (!k)
-        usage_die("%s '%s': %s", opt->common.cpu ? "--cpu" : "LLM_CPU",
-                  opt->common.cpu ? opt->common.cpu : getenv("LLM_CPU"), why);
-    return k;
-}
-
 void engine_open(struct engine *e, const struct options *opt) {
     *e = (struct engine){.opt = opt, .first_pass_ns = -1};
     struct err err;
-    e->kern = find_kernels(opt);
+    e->kern = load_kernels(&opt->common);
     char *path = model_path(opt->model, opt->sha256, opt->common.quiet);
     e->par = par_new(opt->common.threads);
-    struct progress bar;
-    progress_start(&bar, "loading", PROGRESS_BYTES, opt->common.quiet);
-    struct model_options how = {.par = e->par, .no_pack = opt->no_pack, .progress = show_loading,
-                                .arg = &bar};
-    e->model = model_open(path, &how, &err);
-    progress_end(&bar);
-    if (!e->model)
-        die_err(&err);
+    e->model = load_model(&opt->common, path, e->par, opt->no_pack);
     e->vocab = vocab_open(e->model->gguf, &err);
     if (!e->vocab)
         die_err(&err);

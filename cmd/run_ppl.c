@@ -1,19 +1,18 @@
 /* run_ppl.c - --perplexity: how well the model predicts a text
  *
- * Takes the text as llama.cpp's llama-perplexity does, so that the numbers compare: the whole
- * text becomes tokens (with BOS where the model has it), cut into chunks of -c tokens; what is
- * left over is dropped. A chunk starts from nothing, its first token replaced by BOS, and only
- * the predictions made in its second half count, positions c/2 to c-2: there the model has some
- * context. ppl = exp(mean of -log p); its standard error is that of the mean, times ppl.
+ * Takes the text as llama.cpp's llama-perplexity does (corpus.h), so that the numbers compare: of
+ * a chunk of -c tokens only the predictions made in its second half count, positions c/2 to c-2:
+ * there the model has some context. ppl = exp(mean of -log p); its standard error is that of the
+ * mean, times ppl.
  */
 #include "cmd/run.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+#include "cmd/corpus.h"
 #include "cmd/progress.h"
 #include "cmd/table.h"
-#include "lib/format/zio.h"
 
 struct scores {
     struct engine *e;
@@ -55,8 +54,6 @@ static void score_chunks(struct scores *s, const int32_t *tokens, int length, in
         for (int pos = 0; pos < length; pos++) {
             struct session_row row = {.seq = c, .pos = pos, .token = chunk[pos],
                                       .want_logits = pos >= length / 2 && pos < length - 1};
-            if (pos == 0 && vocab_adds_bos(e->vocab))
-                row.token = vocab_bos(e->vocab);
             if (e->n == e->batch)
                 run_rows(s);
             engine_add(e, row, request, TRACE_PREFILL);
@@ -88,34 +85,12 @@ static void print_report(const struct options *opt, const struct scores *s, int 
     run_output_close(out);
 }
 
-/* The tokens of the text, at least one chunk of them. */
-static int read_corpus(const struct engine *e, int length, struct ids *ids) {
-    const struct options *opt = e->opt;
-    struct buf text = {0};
-    struct err err;
-    if (zio_read_all(opt->corpus, &text, &err))
-        die_err(&err);
-    if (text.len > 0 && text.data[text.len - 1] == '\n')
-        text.len--;             /* as llama-perplexity does */
-    if (vocab_encode(e->vocab, text.data ? text.data : "", text.len,
-                     VOCAB_BOS | (opt->special ? VOCAB_SPECIAL : 0), ids, &err))
-        die_err(&err);
-    buf_free(&text);
-    if (ids->n < (size_t)length)
-        die("%s: %zu tokens: expected at least one chunk of %d (-c)", input_name(opt->corpus),
-            ids->n, length);
-    size_t chunks = ids->n / (size_t)length;
-    if (opt->chunks > 0 && (size_t)opt->chunks < chunks)
-        chunks = (size_t)opt->chunks;
-    return (int)chunks;
-}
-
 int run_perplexity(const struct options *opt) {
     struct engine e;
     struct ids ids = {0};
     int length = opt->context ? opt->context : 512;
     engine_open(&e, opt);
-    int chunks = read_corpus(&e, length, &ids);
+    int chunks = corpus_read(opt->corpus, e.vocab, opt->special, length, opt->chunks, &ids);
     int together = opt->batch / length;
     together = together < 1 ? 1 : together > chunks ? chunks : together;
     engine_start(&e, length, together, 0);
