@@ -6,6 +6,7 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
+    {"imatrix", quant_imatrix, "importance of weights, from a text or from files"},
     {0},
 };
 
