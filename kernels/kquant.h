@@ -15,9 +15,9 @@
  * Numbers that no weight has. Infinities, NaNs and values beyond about 2^60, in src or importance,
  * give blocks without meaning; with NaNs not even llama.cpp's (which operand's NaN survives is
  * left to its compiler), but the same from every variant. Scales that no binary16 holds become
- * infinite. Importance may be zero or negative: it then means what the formulas make of it; for a
- * part in which all is zero, a plain rounding to the part's range. Who wants to refuse such input
- * looks at it before.
+ * infinite. Importance may be zero or negative and means what the formulas make of it: where it is
+ * zero in all of a super-block the values become zero, so give 1 where nothing is known; where it
+ * is zero in a part, that part is rounded plainly to its range.
  */
 #ifndef KQUANT_H
 #define KQUANT_H
