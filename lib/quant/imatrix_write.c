@@ -42,7 +42,7 @@ static void put_keys(struct gguf_writer *w, const struct imatrix *m) {
 static void put_tensor(struct gguf_writer *w, const struct imatrix_entry *e, const char *suffix,
                        int64_t cols) {
     char *name = mem_printf("%s%s", e->name, suffix);
-    gguf_put_tensor(w, name, 0 /* F32 */, 2, (int64_t[]){cols, e->mats});
+    gguf_put_tensor(w, name, 0 /* F32 */, e->mats > 1 ? 2 : 1, (int64_t[]){cols, e->mats});
     free(name);
 }
 
