@@ -1,12 +1,15 @@
 /* imatrix_read.c - importance from llama.cpp's files, see imatrix.h
  *
- * A file is taken whole into memory (it may come from a pipe, or be compressed) and every length
- * is checked against the bytes that are left. Entries are collected as they come, then sorted.
+ * What cannot be mapped is taken whole into memory (it may come from a pipe, or be compressed), and
+ * every length is checked against the bytes that are left. Entries are collected as they come, then
+ * sorted.
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/mem.h"
 #include "lib/format/gguf.h"
@@ -137,9 +140,9 @@ static int take_sensitivity(const struct reader *r, const struct gguf *g) {
     return 0;
 }
 
-static int read_gguf(struct reader *r, const struct buf *bytes) {
+/* Closes g, which may be NULL: then r->err says why. */
+static int read_gguf(struct reader *r, struct gguf *g) {
     static const size_t tail = sizeof SUFFIX_SUM - 1;
-    struct gguf *g = gguf_open_memory(bytes->data, bytes->len, r->name, r->err);
     int rc = -1;
     if (!g)
         return -1;
@@ -250,15 +253,36 @@ static int read_legacy(struct reader *r, const struct buf *bytes) {
     return sort_entries(r);
 }
 
-struct imatrix *imatrix_read(const char *path, struct err *err) {
+/* ---- either ----------------------------------------------------------------------------- */
+
+/* A regular file that begins as GGUF does: it can be mapped, and whoever takes a whole model for an
+ * importance matrix does not wait for it to be read. */
+static int can_map(const char *path) {
+    struct stat st;
+    char magic[4] = "";
+    if (stat(path, &st) || !S_ISREG(st.st_mode))
+        return 0;
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(magic, 1, sizeof magic, f) : 0;
+    if (f)
+        fclose(f);
+    return n == sizeof magic && !memcmp(magic, "GGUF", n);
+}
+
+static int read_bytes(struct reader *r, const char *path) {
     struct buf bytes = {0};
-    struct reader r = {.m = imatrix_new(), .name = strcmp(path, "-") ? path : "stdin", .err = err};
-    int rc = zio_read_all(path, &bytes, err);
+    int rc = zio_read_all(path, &bytes, r->err);
     if (!rc && bytes.len >= 4 && !memcmp(bytes.data, "GGUF", 4))
-        rc = read_gguf(&r, &bytes);
+        rc = read_gguf(r, gguf_open_memory(bytes.data, bytes.len, r->name, r->err));
     else if (!rc)
-        rc = read_legacy(&r, &bytes);
+        rc = read_legacy(r, &bytes);
     buf_free(&bytes);
+    return rc;
+}
+
+struct imatrix *imatrix_read(const char *path, struct err *err) {
+    struct reader r = {.m = imatrix_new(), .name = strcmp(path, "-") ? path : "stdin", .err = err};
+    int rc = can_map(path) ? read_gguf(&r, gguf_open(path, err)) : read_bytes(&r, path);
     if (!rc)
         return r.m;
     imatrix_free(r.m);
