@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "lib/format/gguf.h"
+#include "lib/format/gguf_impl.h"
 #include "tests/check.h"
 #include "tests/gguf_raw.h"
 #include "tests/scratch.h"
@@ -576,6 +576,60 @@ static void written_files_read_back(void) {
     }
 }
 
+/* The file that a writer makes of all keys of g but one. */
+static struct buf copy_keys(const struct gguf *g, const char *dropped) {
+    struct gguf_writer *w = gguf_writer_new(3, 32);
+    char *path = scratch_path("copied.gguf");
+    for (uint64_t i = 0; i < gguf_key_count(g); i++) {
+        struct gguf_value v;
+        struct gguf_string key = gguf_key(g, i, &v);
+        char *name = mem_strndup(key.data, key.len);
+        gguf_put_value(w, name, &v);
+        free(name);
+    }
+    gguf_drop_key(w, "no such key");
+    gguf_drop_key(w, dropped);
+    CHECK_INT(gguf_writer_begin(w, path, NULL), 0);
+    CHECK_INT(gguf_writer_finish(w, NULL), 0);
+    struct buf b = scratch_read(path);
+    gguf_writer_free(w);
+    free(path);
+    return b;
+}
+
+/* Values of every type are copied as they stand; any one can be taken out again. */
+static void values_are_copied_and_taken_back(void) {
+    struct raw_file f;
+    struct err e;
+    build_sample(&f, 3);
+    struct gguf *g = open_bytes(&f.bytes, &e);
+    CHECK(g);
+    for (uint64_t i = 0; g && i < gguf_key_count(g); i++) {
+        struct gguf_value from, to;
+        struct gguf_string key = gguf_key(g, i, &from);
+        char *name = mem_strndup(key.data, key.len);
+        struct buf b = copy_keys(g, name);
+        struct gguf *h = open_bytes(&b, &e);
+        CHECK(h && gguf_key_count(h) == KEYS - 1 && gguf_value(h, name, &to));
+        for (uint64_t k = 0, at = 0; h && k < KEYS; k++) {
+            struct gguf_string want = gguf_key(g, k, &from);
+            if (k == i)
+                continue;
+            struct gguf_string got = gguf_key(h, at++, &to);
+            CHECK(got.len == want.len && !memcmp(got.data, want.data, got.len));
+            CHECK(to.type == from.type && to.is_array == from.is_array && to.n == from.n);
+            CHECK(from.type == GGUF_STRING ||
+                  !memcmp(to.data, from.data, (size_t)to.n * gguf_value_bytes(to.type)));
+        }
+        CHECK(!h || i == 0 || !strcmp(gguf_str(h, "general.architecture", ""), "llama"));
+        gguf_close(h);
+        buf_free(&b);
+        free(name);
+    }
+    gguf_close(g);
+    buf_free(&f.bytes);
+}
+
 static void writer_reports_and_leaves_nothing(void) {
     struct err e = {{0}};
     char *folder = scratch_path("w");
@@ -667,6 +721,7 @@ int main(void) {
     RUN(splits_open_as_one);
     RUN(broken_splits_are_refused);
     RUN(written_files_read_back);
+    RUN(values_are_copied_and_taken_back);
     RUN(writer_reports_and_leaves_nothing);
     RUN(long_arrays_are_cheap_to_ask);
     scratch_remove();

@@ -14,6 +14,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/outfile.h"
+#include "lib/format/gguf_impl.h"
 
 struct info {
     char *name;
@@ -27,6 +28,7 @@ struct gguf_writer {
     uint32_t version;
     uint32_t alignment;
     struct buf pairs;
+    size_t *pair_at;            /* [pair_count] where in pairs each begins */
     uint64_t pair_count;
     struct info *tensor;
     uint64_t tensors;
@@ -71,7 +73,8 @@ static void add_int(struct buf *b, enum gguf_type type, int64_t v) {
 }
 
 static struct buf *begin_pair(struct gguf_writer *w, const char *key, enum gguf_type type) {
-    w->pair_count++;
+    w->pair_at = mem_grow(w->pair_at, (size_t)w->pair_count + 1, sizeof *w->pair_at);
+    w->pair_at[w->pair_count++] = w->pairs.len;
     add_string(&w->pairs, key, strlen(key));
     add_u32(&w->pairs, type);
     return &w->pairs;
@@ -128,6 +131,46 @@ void gguf_put_ints(struct gguf_writer *w, const char *key, enum gguf_type type, 
 
 void gguf_put_floats(struct gguf_writer *w, const char *key, const float *v, uint64_t n) {
     buf_add(begin_array(w, key, GGUF_F32, n), v, (size_t)n * sizeof *v);
+}
+
+/* Bytes of the elements of v where they lie in the file. */
+static size_t value_bytes(const struct gguf_value *v) {
+    if (v->type != GGUF_STRING)
+        return (size_t)v->n * gguf_value_bytes(v->type);
+    const unsigned char *p = v->data;
+    for (uint64_t i = 0; i < v->n; i++) {
+        uint64_t len;
+        memcpy(&len, p, sizeof len);
+        p += sizeof len + (size_t)len;
+    }
+    return (size_t)(p - (const unsigned char *)v->data);
+}
+
+void gguf_put_value(struct gguf_writer *w, const char *key, const struct gguf_value *v) {
+    struct buf *b = v->is_array ? begin_array(w, key, v->type, v->n) : begin_pair(w, key, v->type);
+    buf_add(b, v->data, value_bytes(v));
+}
+
+/* Whether pair i has this key. */
+static int pair_is(const struct gguf_writer *w, uint64_t i, const char *key) {
+    const char *p = w->pairs.data + w->pair_at[i];
+    uint64_t len;
+    memcpy(&len, p, sizeof len);
+    return len == strlen(key) && !memcmp(p + sizeof len, key, (size_t)len);
+}
+
+void gguf_drop_key(struct gguf_writer *w, const char *key) {
+    uint64_t i = 0;
+    while (i < w->pair_count && !pair_is(w, i, key))
+        i++;
+    if (i == w->pair_count)
+        return;
+    size_t end = i + 1 < w->pair_count ? w->pair_at[i + 1] : w->pairs.len;
+    size_t bytes = end - w->pair_at[i];
+    memmove(w->pairs.data + w->pair_at[i], w->pairs.data + end, w->pairs.len - end);
+    w->pairs.len -= bytes;
+    for (w->pair_count--; i < w->pair_count; i++)
+        w->pair_at[i] = w->pair_at[i + 1] - bytes;
 }
 
 void gguf_put_tensor(struct gguf_writer *w, const char *name, int type, int dims,
@@ -261,6 +304,7 @@ void gguf_writer_free(struct gguf_writer *w) {
     for (uint64_t i = 0; i < w->tensors; i++)
         free(w->tensor[i].name);
     free(w->tensor);
+    free(w->pair_at);
     free(w->path);
     buf_free(&w->pairs);
     free(w);
