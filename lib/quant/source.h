@@ -43,6 +43,8 @@ struct source_ops {
     void (*drop)(struct source *s, uint64_t i, int64_t first, int64_t n);
     /* Puts every key of the metadata. */
     int (*keys)(struct source *s, struct gguf_writer *w, struct err *err);
+    /* Path of file i that it reads from, NULL beyond the last. The whole is NULL: s->path alone. */
+    const char *(*file)(const struct source *s, int i);
     void (*close)(struct source *s);
 };
 
@@ -53,6 +55,9 @@ struct source {
     char arch[64];
     struct source_tensor *tensor;
     uint64_t tensors;
+    /* What the mixes of types depend on, heads of the first layer; 0: the shape has them, or nobody
+     * says. */
+    int layers, heads, kv_heads, experts;
 };
 
 /* A file or a folder. NULL on error. */
@@ -67,5 +72,7 @@ static inline uint64_t source_count(const struct source *s) {
 int64_t source_find(const struct source *s, const char *name);
 int source_rows(struct source *s, uint64_t i, int64_t first, int64_t n, float *out,
                 struct err *err);
+/* 1: path is one of the files that s reads from, by whatever name or link. */
+int source_reads(const struct source *s, const char *path);
 
 #endif
