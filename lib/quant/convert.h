@@ -1,7 +1,8 @@
 /* convert.h - a model to a GGUF file, a few rows at a time
  *
  * Rows are read, made floats, quantized by all threads and written in the order of the file; memory
- * is a window of rows, whatever the tensor's size. The file appears whole or not at all.
+ * is a window of rows, whatever the tensor's size. The file appears whole or not at all, and is the
+ * same for any number of threads.
  */
 #ifndef CONVERT_H
 #define CONVERT_H
@@ -33,8 +34,12 @@ struct convert {
     void *arg;
 };
 
+/* Bytes of one tensor as `type`, which fits its rows or is its own. */
+int64_t convert_tensor_bytes(const struct source_tensor *t, int type);
 /* Bytes of the file without its metadata: the tensors with their padding. */
 int64_t convert_bytes(const struct source *s, const int *type);
+/* Writes the file. Refuses NaN and Inf where blocks are made, and values that the type cannot hold;
+ * path must not be one of the source's own files. */
 int convert_run(const struct convert *c, const char *path, struct err *err);
 
 #endif
