@@ -7,6 +7,7 @@
 
 static const struct verb verbs[] = {
     {"imatrix", quant_imatrix, "importance of weights, from a text or from files"},
+    {"convert", quant_convert, "to GGUF of other types: mixes, recipes, importance"},
     {0},
 };
 

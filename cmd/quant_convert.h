@@ -1,0 +1,45 @@
+/* quant_convert.h - llm-quant convert in pieces
+ *
+ *   quant_convert.c            options, the conversion itself
+ *   quant_convert_choose.c     which type each tensor gets, and whether it may
+ *   quant_convert_report.c     the table of tensors
+ */
+#ifndef QUANT_CONVERT_H
+#define QUANT_CONVERT_H
+
+#include "cmd/quant.h"
+#include "lib/quant/ftype.h"
+#include "lib/quant/imatrix.h"
+#include "lib/quant/recipe.h"
+#include "lib/quant/source.h"
+
+struct convert_options {
+    struct common common;
+    const struct ftype *mix;    /* --type; NULL: what no rule names keeps its type */
+    struct recipe *recipe;      /* --tensor in their order, then --recipe */
+    int output, embedding;      /* types of these; -1: the mix's */
+    int pure;
+    int requantize;             /* --allow-requantize */
+    int dry_run;
+    const char *imatrix;        /* path; NULL: none */
+    const char *in, *out;
+};
+
+/* What is to be made of a model: an entry of choice a tensor, in the source's order. */
+struct convert_plan {
+    struct source *source;
+    struct imatrix *imatrix;    /* NULL: none */
+    struct ftype_choice *choice;
+    uint64_t *order;            /* of the file */
+    int file_type;              /* general.file_type; -1: as it is */
+};
+
+/* Fills choice and file_type. */
+void convert_choose(const struct convert_options *o, struct convert_plan *p);
+/* Ends the program where these types should not be made without a word: of quantized tensors, or
+ * without the importance that they need. */
+void convert_check(const struct convert_options *o, const struct convert_plan *p);
+/* The table of tensors, to stdout. */
+void convert_report(const struct convert_options *o, const struct convert_plan *p);
+
+#endif
