@@ -79,8 +79,8 @@ Targets
   check      every test, on a fresh machine too; the last line counts them
   asan       C tests and program tests under the address and undefined-behaviour sanitizers
   fuzz       the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each, from FUZZ_SEED= (the time)
-  bench      limits, kernels and models, traces, serving, pricing, routes, beside peers;
-             ONLY=models, cache, serve, cost or route runs one of scripts/bench-*, which say more
+  bench      limits, kernels and models, traces, serving, pricing, routes, conversion, beside
+             peers; ONLY=models, cache, serve, cost, route or quant runs one of scripts/bench-*
   layers     every include stays in the rooms it may use
   install    programs, manual pages, completions, licence; and uninstall
   clean      removes $(BUILD)
@@ -156,7 +156,7 @@ fuzz: $(BUILD)/deps-check
 	+@BUILD='$(BUILD)' MAKE='$(MAKE) --no-print-directory' JOBS='$(JOBS)' \
 	    FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED='$(FUZZ_SEED)' tests/run fuzz
 
-BENCHMARKS = models cache serve cost route
+BENCHMARKS = models cache serve cost route quant
 bench: $(BUILD)/deps-demo
 	+@$(MAKE) --no-print-directory $(JOBS) all tests
 	@for job in $(or $(ONLY),$(BENCHMARKS)); do BUILD='$(BUILD)' scripts/bench-$$job || exit; done
