@@ -32,7 +32,8 @@ struct st_tensor {
 };
 
 /* One file, or the files of a folder: model.safetensors.index.json says which, else
- * model.safetensors, else every *.safetensors by name. */
+ * model.safetensors, else every *.safetensors by name. Tensors come as they lie, file after file by
+ * name. NULL with "FILE: ..." */
 struct st_set;
 struct st_set *st_open(const char *path, struct err *err);
 struct st_set *st_open_memory(const void *data, size_t len, const char *name, struct err *err);
@@ -40,9 +41,13 @@ void st_close(struct st_set *s);
 uint64_t st_count(const struct st_set *s);
 const struct st_tensor *st_tensor(const struct st_set *s, uint64_t i);
 const struct st_tensor *st_find(const struct st_set *s, const char *name);
+const char *st_path(const struct st_set *s, int part);     /* NULL beyond the last */
+/* Gives pages of a tensor's bytes back to the system: they can be read again. */
 void st_drop(const struct st_tensor *t, size_t offset, size_t bytes);
 
 /* ---- writing: declare all, then stream the bytes in the same order ------------------------- */
+
+/* What widths come first decides whether tensors lie aligned: F32 before F16 before bytes. */
 
 struct st_writer;
 struct st_writer *st_writer_new(void);
