@@ -1,4 +1,4 @@
-/* fields.h - private to lib/shape: checked values out of a JSON object
+/* fields.h - checked values out of a JSON object: config.json and its kin
  *
  *     struct fields f = {.object = doc, .where = "config.json", .err = err};
  *     int layers = (int)fields_int(&f, "num_hidden_layers", 1, 10000);
