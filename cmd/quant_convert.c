@@ -11,10 +11,11 @@
 #include "cmd/progress.h"
 #include "cmd/quant_convert.h"
 #include "lib/quant/convert.h"
+#include "lib/quant/hf.h"
 
 enum {
     OPT_TYPE = OPT_VERB, OPT_RECIPE, OPT_TENSOR, OPT_OUTPUT_TYPE, OPT_EMBEDDING_TYPE, OPT_PURE,
-    OPT_IMATRIX, OPT_REQUANTIZE, OPT_DRY_RUN
+    OPT_IMATRIX, OPT_REQUANTIZE, OPT_PRE, OPT_DRY_RUN
 };
 
 static const char *const usage[] = {
@@ -33,6 +34,8 @@ static const char *const usage[] = {
     "      --output-type TYPE     type of output.weight\n"
     "      --embedding-type TYPE  type of token_embd.weight\n"
     "      --allow-requantize make quantized tensors of quantized ones: their errors add up\n"
+    "      --pre NAME         of a folder: tokenizer.ggml.pre, where tokenizer.json tells none that\n"
+    "                         is known (llama-bpe, qwen2, gpt-2, ...)\n"
     "      --imatrix FILE     importance of columns, of llm-quant imatrix or llama-imatrix\n"
     "Report\n"
     "      --dry-run          write nothing, print what each tensor becomes, and why\n",
@@ -80,6 +83,7 @@ static void parse_option(struct convert_options *o, int c, const char **recipe) 
     case OPT_PURE: o->pure = 1; break;
     case OPT_IMATRIX: o->imatrix = optarg; break;
     case OPT_REQUANTIZE: o->requantize = 1; break;
+    case OPT_PRE: o->pre = optarg; break;
     case OPT_DRY_RUN: o->dry_run = 1; break;
     }
 }
@@ -105,7 +109,8 @@ static void parse(struct convert_options *o, int argc, char **argv) {
         {"embedding-type", required_argument, NULL, OPT_EMBEDDING_TYPE},
         {"pure", no_argument, NULL, OPT_PURE}, {"imatrix", required_argument, NULL, OPT_IMATRIX},
         {"allow-requantize", no_argument, NULL, OPT_REQUANTIZE},
-        {"dry-run", no_argument, NULL, OPT_DRY_RUN}, {0}};
+        {"pre", required_argument, NULL, OPT_PRE}, {"dry-run", no_argument, NULL, OPT_DRY_RUN},
+        {0}};
     const char *recipe = NULL;
     struct err e;
     for (int c; (c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1;)
@@ -167,7 +172,8 @@ static void write_model(const struct convert_options *o, const struct convert_pl
 static void run(const struct convert_options *o) {
     struct convert_plan p = {.file_type = -1};
     struct err e;
-    p.source = source_open(o->in, &e);
+    p.source = o->pre ? hf_open(o->in, &(struct hf_options){.pre = o->pre}, &e)
+                      : source_open(o->in, &e);
     if (!p.source)
         die_err(&e);
     if (o->imatrix && !(p.imatrix = imatrix_read(o->imatrix, &e)))

@@ -22,6 +22,7 @@ struct convert_options {
     int requantize;             /* --allow-requantize */
     int dry_run;
     const char *imatrix;        /* path; NULL: none */
+    const char *pre;            /* --pre; NULL: as tokenizer.json tells */
     const char *in, *out;
 };
 
