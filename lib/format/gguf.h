@@ -20,6 +20,8 @@
 
 #include "lib/base/err.h"
 
+struct buf;
+
 enum gguf_type {
     GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL,
     GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64
@@ -107,6 +109,8 @@ void gguf_put_value(struct gguf_writer *w, const char *key, const struct gguf_va
 void gguf_drop_key(struct gguf_writer *w, const char *key);
 void gguf_put_tensor(struct gguf_writer *w, const char *name, int type, int dims,
                      const int64_t *ne);
+/* Appends a whole file of the keys so far and no tensors, as gguf_open_memory reads it. */
+void gguf_writer_keys(const struct gguf_writer *w, struct buf *out);
 /* Opens path (temporary name until finish) and writes the header. */
 int gguf_writer_begin(struct gguf_writer *w, const char *path, struct err *err);
 /* The bytes of the next tensor, in any number of pieces. */

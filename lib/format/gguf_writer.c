@@ -242,17 +242,26 @@ static int add_infos(struct gguf_writer *w, struct buf *b, struct err *err) {
     return 0;
 }
 
+/* What a file begins with, up to the tensors' infos. */
+static void add_keys(const struct gguf_writer *w, uint64_t tensors, struct buf *b) {
+    buf_adds(b, "GGUF");
+    add_u32(b, w->version);
+    add_u64(b, tensors);
+    add_u64(b, w->pair_count);
+    buf_add(b, w->pairs.data, w->pairs.len);
+}
+
+void gguf_writer_keys(const struct gguf_writer *w, struct buf *out) {
+    add_keys(w, 0, out);
+}
+
 int gguf_writer_begin(struct gguf_writer *w, const char *path, struct err *err) {
     struct buf head = {0};
     assert(!w->file);
     free(w->path);
     w->path = mem_strdup(strcmp(path, "-") ? path : "stdout");
     w->at = w->current = w->given = 0;
-    buf_adds(&head, "GGUF");
-    add_u32(&head, w->version);
-    add_u64(&head, w->tensors);
-    add_u64(&head, w->pair_count);
-    buf_add(&head, w->pairs.data, w->pairs.len);
+    add_keys(w, w->tensors, &head);
     int rc = add_infos(w, &head, err);
     if (!rc) {
         w->file = outfile_open(path, err);
