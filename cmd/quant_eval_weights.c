@@ -1,0 +1,106 @@
+/* quant_eval_weights.c - errors of the weights, for llm-quant eval
+ *
+ * weight_error is one number for a file: the root of the mean, over the elements of all matrices,
+ * of their matrix's squared relative error. Each matrix counts by its size, however large its
+ * values are; vectors (norms, biases) are not quantized and do not count.
+ */
+#include "cmd/quant_eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "cmd/model_path.h"
+#include "cmd/progress.h"
+
+static struct source *open_source(const struct eval_options *o, const char *path) {
+    struct err err;
+    char *file = model_path(path, NULL, o->common.quiet);
+    struct source *s = source_open(file, &err);
+    if (!s)
+        die_err(&err);
+    free(file);
+    return s;
+}
+
+struct compare {
+    const struct eval_options *o;
+    struct source *base;
+    const struct imatrix *imatrix;
+    struct par *par;
+    struct progress bar;
+    int64_t done, total;        /* bytes of the base */
+};
+
+static void add_tensor(struct compare *c, struct eval_weights *w, uint64_t i) {
+    const struct source_tensor *t = &c->base->tensor[i];
+    const struct imatrix_entry *e = c->imatrix ? imatrix_find(c->imatrix, t->name) : NULL;
+    int64_t j = source_find(w->source, t->name);
+    struct err err;
+    if (j < 0 || !tensor_error_alike(t, &w->source->tensor[j])) {
+        if (!c->o->common.quiet)
+            warn("%s: %s tensor \"%s\" of the base", w->source->path,
+                 j < 0 ? "lacks" : "has another shape for", t->name);
+        return;
+    }
+    struct eval_tensor *x = &w->tensor[w->tensors++];
+    x->name = w->source->tensor[j].name;
+    x->type_base = t->type;
+    x->type = w->source->tensor[j].type;
+    x->bytes = w->source->tensor[j].bytes;
+    if (tensor_error(c->base, i, w->source, (uint64_t)j, e, c->par, &x->error, &err))
+        die_err(&err);
+}
+
+static double whole_error(const struct eval_weights *w) {
+    double sum = 0;
+    double elements = 0;
+    for (size_t i = 0; i < w->tensors; i++) {
+        const struct eval_tensor *t = &w->tensor[i];
+        double relative = tensor_error_weighted(&t->error);
+        int64_t at = source_find(w->source, t->name);
+        if (w->source->tensor[at].dims < 2 || isnan(relative))
+            continue;
+        sum += relative * relative * (double)t->error.n;
+        elements += (double)t->error.n;
+    }
+    return elements > 0 ? sqrt(sum / elements) : NAN;
+}
+
+static void compare_file(struct compare *c, struct eval_file *f) {
+    struct eval_weights *w = &f->weights;
+    double bits = 0;
+    double elements = 0;
+    w->source = open_source(c->o, f->path);
+    w->tensor = mem_array((size_t)source_count(c->base) + 1, sizeof *w->tensor);
+    for (uint64_t i = 0; i < source_count(c->base); i++) {
+        add_tensor(c, w, i);
+        c->done += (int64_t)c->base->tensor[i].bytes;
+        progress_update(&c->bar, c->done, c->total);
+    }
+    for (uint64_t i = 0; i < source_count(w->source); i++) {
+        const struct source_tensor *t = &w->source->tensor[i];
+        bits += 8 * (double)t->bytes;
+        elements += (double)t->rows * (double)t->ne[0];
+    }
+    w->error = whole_error(w);
+    f->bpw = elements > 0 ? bits / elements : -1;
+}
+
+void eval_weights(const struct eval_options *o, const struct imatrix *imatrix,
+                  struct eval_file *f) {
+    struct compare c = {.o = o, .base = open_source(o, o->base), .imatrix = imatrix,
+                        .par = par_new(o->common.threads)};
+    for (uint64_t i = 0; i < source_count(c.base); i++)
+        c.total += o->files * (int64_t)c.base->tensor[i].bytes;
+    progress_start(&c.bar, "weights", PROGRESS_BYTES, o->common.quiet);
+    for (int i = 0; i < o->files; i++)
+        compare_file(&c, &f[i]);
+    progress_end(&c.bar);
+    source_close(c.base);
+    par_free(c.par);
+}
+
+void eval_weights_free(struct eval_weights *w) {
+    source_close(w->source);
+    free(w->tensor);
+}
