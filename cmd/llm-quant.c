@@ -10,6 +10,7 @@ static const struct verb verbs[] = {
     {"convert", quant_convert, "to GGUF of other types: mixes, recipes, importance"},
     {"eval", quant_eval, "what quantization did to a model's predictions"},
     {"show", quant_show, "tensors, types and metadata of a file"},
+    {"diff", quant_diff, "what is different in two files"},
     {0},
 };
 
