@@ -15,7 +15,7 @@
 
 enum {
     OPT_TYPE = OPT_VERB, OPT_RECIPE, OPT_TENSOR, OPT_OUTPUT_TYPE, OPT_EMBEDDING_TYPE, OPT_PURE,
-    OPT_IMATRIX, OPT_REQUANTIZE, OPT_PRE, OPT_DRY_RUN
+    OPT_IMATRIX, OPT_REQUANTIZE, OPT_PRE, OPT_DRY_RUN, OPT_TARGET, OPT_TYPES
 };
 
 static const char *const usage[] = {
@@ -27,6 +27,11 @@ static const char *const usage[] = {
     "                         q4_0 q4_1 q4_k_s q4_k_m q5_0 q5_1 q5_k_s q5_k_m q6_k q8_0 iq4_nl\n"
     "                         iq4_xs mxfp4_moe tq2_0 f16 bf16 f32; q3_k, q4_k, q5_k: their _m\n"
     "                         (default: what is not named below keeps its type)\n"
+    "      --target SIZE      types for a size, so that predictions change least: bits per weight\n"
+    "                         (4.2bpw) or bytes of the file (500M); best with --imatrix of\n"
+    "                         llm-quant imatrix --sensitivity\n"
+    "      --types LIST       types that --target may take (default: block types of 2.6 bits and\n"
+    "                         more)\n"
     "      --pure             one type for all weights, no rules of the mix\n"
     "      --tensor GLOB=TYPE type of tensors of these names, as in llm-recipe(5); repeat for\n"
     "                         more, the first match wins\n"
@@ -47,6 +52,7 @@ static const char *const usage[] = {
     "Examples\n"
     "  llm-quant convert --type q4_k_m in.gguf out.gguf\n"
     "  llm-quant convert --type q4_k_m --tensor 'blk.0.*=q8_0' --imatrix i.gguf in.gguf out.gguf\n"
+    "  llm-quant convert --target 4.2bpw --imatrix i.gguf in.gguf out.gguf\n"
     "  llm-quant convert --dry-run --type q3_k_m in.gguf\n",
     NULL};
 
@@ -85,6 +91,8 @@ static void parse_option(struct convert_options *o, int c, const char **recipe) 
     case OPT_REQUANTIZE: o->requantize = 1; break;
     case OPT_PRE: o->pre = optarg; break;
     case OPT_DRY_RUN: o->dry_run = 1; break;
+    case OPT_TARGET: o->target = optarg; break;
+    case OPT_TYPES: o->types = optarg; break;
     }
 }
 
@@ -94,6 +102,10 @@ static void parse_operands(struct convert_options *o, int argc, char **argv) {
         usage_die("expected INPUT and OUTPUT%s", n < 2 ? "; --dry-run needs no OUTPUT" : "");
     o->in = argv[optind];
     o->out = n == 2 ? argv[optind + 1] : NULL;
+    if (o->target && o->mix)
+        usage_die("--target and --type: both say what the tensors become");
+    if (o->types && !o->target)
+        usage_die("--types: the types are candidates of --target");
     if (o->pure && !o->mix)
         usage_die("--pure: the one type for all is that of --type");
     if (!o->dry_run && !strcmp(o->out, "-") && isatty(STDOUT_FILENO))
@@ -110,7 +122,8 @@ static void parse(struct convert_options *o, int argc, char **argv) {
         {"pure", no_argument, NULL, OPT_PURE}, {"imatrix", required_argument, NULL, OPT_IMATRIX},
         {"allow-requantize", no_argument, NULL, OPT_REQUANTIZE},
         {"pre", required_argument, NULL, OPT_PRE}, {"dry-run", no_argument, NULL, OPT_DRY_RUN},
-        {0}};
+        {"target", required_argument, NULL, OPT_TARGET},
+        {"types", required_argument, NULL, OPT_TYPES}, {0}};
     const char *recipe = NULL;
     struct err e;
     for (int c; (c = getopt_long(argc, argv, COMMON_SHORT, longs, NULL)) != -1;)
@@ -123,17 +136,12 @@ static void parse(struct convert_options *o, int argc, char **argv) {
 
 /* ---- conversion ------------------------------------------------------------------------- */
 
-struct keys {
-    const struct convert_options *o;
-    const struct imatrix *imatrix;
-};
-
 /* Where the importance came from, under llama-quantize's keys. */
-static void put_keys(void *arg, struct gguf_writer *w) {
+void convert_put_keys(void *arg, struct gguf_writer *w) {
     static const char *const names[] = {"quantize.imatrix.file", "quantize.imatrix.dataset",
                                         "quantize.imatrix.entries_count",
                                         "quantize.imatrix.chunks_count"};
-    const struct keys *k = arg;
+    const struct convert_keys *k = arg;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         gguf_drop_key(w, names[i]);
     gguf_put_str(w, names[0], k->o->imatrix);
@@ -150,7 +158,7 @@ static void show(void *arg, int64_t done, int64_t total) {
 
 static void write_model(const struct convert_options *o, const struct convert_plan *p) {
     const struct source *s = p->source;
-    struct keys keys = {o, p->imatrix};
+    struct convert_keys keys = {o, p->imatrix};
     struct progress bar;
     struct err e;
     int *type = mem_array((size_t)s->tensors, sizeof *type);
@@ -159,7 +167,7 @@ static void write_model(const struct convert_options *o, const struct convert_pl
     const struct convert c = {
         .source = p->source, .type = type, .file_type = p->file_type, .imatrix = p->imatrix,
         .kern = quant_kernels(&o->common), .par = par_new(o->common.threads), .order = p->order,
-        .keys = p->imatrix ? put_keys : NULL, .keys_arg = &keys, .progress = show, .arg = &bar};
+        .keys = p->imatrix ? convert_put_keys : NULL, .keys_arg = &keys, .progress = show, .arg = &bar};
     progress_start(&bar, "converting", PROGRESS_BYTES, o->common.quiet);
     int rc = convert_run(&c, o->out, &e);
     progress_end(&bar);

@@ -17,7 +17,7 @@ static int is_quantized(int type) {
 static void keep_all(const struct source *s, struct ftype_choice *choice) {
     for (uint64_t i = 0; i < s->tensors; i++)
         choice[i] = (struct ftype_choice){.type = s->tensor[i].type, .wanted = s->tensor[i].type,
-                                          .why = "kept"};
+                                          .why = CONVERT_KEPT};
 }
 
 /* --output-type and --embedding-type without a mix. */
@@ -63,6 +63,8 @@ void convert_choose(const struct convert_options *o, struct convert_plan *p) {
     }
     if (recipe_apply(o->recipe, p->source, p->imatrix != NULL, p->choice, &e))
         die_err(&e);
+    if (o->target)
+        convert_choose_target(o, p);
     p->file_type = file_type(o, p);
 }
 

@@ -18,7 +18,10 @@
 #define BATCH 1024
 #define DEFAULT_TOKENS 512
 
-enum { OPT_IN = OPT_VERB, OPT_SHOW, OPT_HEAD };
+enum { OPT_IN = OPT_VERB, OPT_SHOW, OPT_HEAD, OPT_SENSITIVITY };
+
+/* Chunks that --sensitivity runs for every matrix. */
+#define SENSITIVITY_CHUNKS 8
 
 static const char *const usage[] = {
     "usage: llm-quant imatrix -m MODEL -f TEXT -o FILE [OPTION]...\n"
@@ -35,6 +38,9 @@ static const char *const usage[] = {
     "                         table: table, tsv, csv, jsonl, md or sql (default: a table on a\n"
     "                         terminal, tsv in a pipe)\n"
     "      --process-output   the head (output.weight), too, as in llama-imatrix\n"
+    "      --sensitivity[=N]  measures, too, what an error in each matrix does to the predictions,\n"
+    "                         over N chunks (default 8) spread over the text: what convert --target\n"
+    "                         goes by; half a pass over them for each matrix\n"
     "      --show             a table of what the matrix holds, a row for each tensor\n"
     "      --json             JSON Lines in place of a table\n"
     "  -v, --verbose          every column in a table too\n"
@@ -56,6 +62,7 @@ struct options {
     const char **in;
     int ins;
     int legacy, head, show;
+    int sensitivity;            /* chunks; 0: not measured */
 };
 
 /* ---- options ---------------------------------------------------------------------------- */
@@ -83,6 +90,9 @@ static void take_option(struct options *o, int c, const char *arg) {
     case OPT_IN: take_in(o, arg); break;
     case OPT_SHOW: o->show = 1; break;
     case OPT_HEAD: o->head = 1; break;
+    case OPT_SENSITIVITY:
+        o->sensitivity = arg ? (int)arg_int("--sensitivity", arg, 1, 1 << 20) : SENSITIVITY_CHUNKS;
+        break;
     default: quant_text_option(c, arg, &o->text);
     }
 }
@@ -95,6 +105,10 @@ static void check(const struct options *o) {
         usage_die("nothing to do: give -m and -f, or --in");
     if (!o->output && !o->show)
         usage_die("nowhere to go: give -o FILE, or --show");
+    if (o->sensitivity && !o->model)
+        usage_die("--sensitivity: needs a model (-m) and a text (-f)");
+    if (o->sensitivity && o->legacy)
+        usage_die("--sensitivity: the legacy form has no place for it");
     if (o->output && !strcmp(o->output, "-")) {
         if (o->show)
             usage_die("-o - and --show both write to stdout");
@@ -111,7 +125,8 @@ static void parse(struct options *o, int argc, char **argv) {
         {"model", required_argument, NULL, 'm'}, {"file", required_argument, NULL, 'f'},
         {"output", required_argument, NULL, 'o'}, {"in", required_argument, NULL, OPT_IN},
         {"show", no_argument, NULL, OPT_SHOW},
-        {"process-output", no_argument, NULL, OPT_HEAD}, {0}};
+        {"process-output", no_argument, NULL, OPT_HEAD},
+        {"sensitivity", optional_argument, NULL, OPT_SENSITIVITY}, {0}};
     int c;
     while ((c = getopt_long(argc, argv, "m:f:o:" QUANT_TEXT_SHORT COMMON_SHORT, longs, NULL)) != -1)
         if (!common_option(c, optarg, &o->common, usage))
@@ -245,6 +260,8 @@ int quant_imatrix(int argc, char **argv) {
     struct err err;
     parse(&o, argc, argv);
     struct imatrix *m = gather_all(&o);
+    if (o.sensitivity)
+        imatrix_measure(m, &o.common, o.model, &o.text, o.sensitivity);
     if (o.output && imatrix_write(m, o.output, o.legacy, &err))
         die_err(&err);
     if (!o.common.quiet)

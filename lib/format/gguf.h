@@ -111,6 +111,8 @@ void gguf_put_tensor(struct gguf_writer *w, const char *name, int type, int dims
                      const int64_t *ne);
 /* Appends a whole file of the keys so far and no tensors, as gguf_open_memory reads it. */
 void gguf_writer_keys(const struct gguf_writer *w, struct buf *out);
+/* Bytes that the header will have, padding included, as things stand. */
+uint64_t gguf_writer_header(const struct gguf_writer *w);
 /* Opens path (temporary name until finish) and writes the header. */
 int gguf_writer_begin(struct gguf_writer *w, const char *path, struct err *err);
 /* The bytes of the next tensor, in any number of pieces. */

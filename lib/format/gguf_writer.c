@@ -255,6 +255,13 @@ void gguf_writer_keys(const struct gguf_writer *w, struct buf *out) {
     add_keys(w, 0, out);
 }
 
+uint64_t gguf_writer_header(const struct gguf_writer *w) {
+    uint64_t bytes = 24 + w->pairs.len;
+    for (uint64_t i = 0; i < w->tensors; i++)       /* name, dims, sizes, type, offset */
+        bytes += 8 + strlen(w->tensor[i].name) + 4 + 8 * (uint64_t)w->tensor[i].dims + 4 + 8;
+    return (bytes + w->alignment - 1) / w->alignment * w->alignment;
+}
+
 int gguf_writer_begin(struct gguf_writer *w, const char *path, struct err *err) {
     struct buf head = {0};
     assert(!w->file);

@@ -101,6 +101,17 @@ static int put_header(const struct convert *c, const uint64_t *order, struct ggu
     return 0;
 }
 
+int64_t convert_header_bytes(const struct convert *c, struct err *err) {
+    struct gguf_writer *w = gguf_writer_new(3, ALIGNMENT);
+    uint64_t *order = mem_array((size_t)c->source->tensors, sizeof *order);
+    for (uint64_t i = 0; i < c->source->tensors; i++)
+        order[i] = i;
+    int64_t bytes = put_header(c, order, w, err) ? -1 : (int64_t)gguf_writer_header(w);
+    free(order);
+    gguf_writer_free(w);
+    return bytes;
+}
+
 /* ---- tensors ---------------------------------------------------------------------------- */
 
 /* One tensor at a time, those from elsewhere as they come. */
