@@ -65,15 +65,19 @@ static void search_parts(const struct kquant_affine *t, const float *x, const fl
             weigh_plain(t, x + n * j, w);
         weight[j] = sum_of(n, w);
         scale[j] = kquant_search_affine(n, t->top, s, t->absolute && !importance, x + n * j, w,
-                                 out->code + n * j, &minus_min[j]);
+                                        out->code + n * j, &minus_min[j]);
     }
+    float d;
+    float dmin;
     if (importance) {
-        out->d = block_to_half(kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls));
-        out->dmin = block_to_half(kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm));
+        d = kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls);
+        dmin = kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm);
     } else {
-        out->d = block_to_half(fit_to_max(parts, t->scale_top, scale, out->ls));
-        out->dmin = block_to_half(fit_to_max(parts, t->scale_top, minus_min, out->lm));
+        d = fit_to_max(parts, t->scale_top, scale, out->ls);
+        dmin = fit_to_max(parts, t->scale_top, minus_min, out->lm);
     }
+    out->d = block_to_half(d);
+    out->dmin = block_to_half(dmin);
 }
 
 /* Codes of part j anew, for the scale and minimum that are stored: sc and m are ls and lm. */
@@ -163,8 +167,10 @@ static void scales_q3_k(const float *scale, struct kquant_codes *c) {
     if (max == 0)
         return;
     float inverse = -32 / max;
-    for (int j = 0; j < 16; j++)
-        c->ls[j] = (uint8_t)(kquant_clamp((int8_t)kquant_nearest(inverse * scale[j]), -32, 31) + 32);
+    for (int j = 0; j < 16; j++) {
+        int l = (int8_t)kquant_nearest(inverse * scale[j]);     /* eight bits, as llama.cpp */
+        c->ls[j] = (uint8_t)(kquant_clamp(l, -32, 31) + 32);
+    }
     c->d = block_to_half(1 / inverse);
 }
 
