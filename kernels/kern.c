@@ -1,7 +1,8 @@
 /* kern.c - the tables of operations, and which of them this CPU runs
  *
- * One row a variant, best last. Every variant has all operations of its own but dequantize. BF16 products may
- * use the CPU's bf16 instructions beyond what the avx512 row asks for: qmm_float_avx512.c decides.
+ * One row a variant, best last. Every variant has all operations of its own but dequantize. BF16
+ * products may use the CPU's bf16 instructions beyond what the avx512 row asks for:
+ * qmm_float_avx512.c decides.
  */
 #include "kernels/kern.h"
 

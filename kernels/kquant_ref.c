@@ -65,19 +65,16 @@ static void search_parts(const struct kquant_affine *t, const float *x, const fl
             weigh_plain(t, x + n * j, w);
         weight[j] = sum_of(n, w);
         scale[j] = kquant_search_affine(n, t->top, s, t->absolute && !importance, x + n * j, w,
-                                        out->code + n * j, &minus_min[j]);
+                                 out->code + n * j, &minus_min[j]);
     }
-    float d;
-    float dmin;
     if (importance) {
-        d = kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls);
-        dmin = kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm);
+        out->d = block_to_half(kquant_fit_positive(parts, t->scale_top, scale, weight, out->ls));
+        out->dmin =
+            block_to_half(kquant_fit_positive(parts, t->scale_top, minus_min, weight, out->lm));
     } else {
-        d = fit_to_max(parts, t->scale_top, scale, out->ls);
-        dmin = fit_to_max(parts, t->scale_top, minus_min, out->lm);
+        out->d = block_to_half(fit_to_max(parts, t->scale_top, scale, out->ls));
+        out->dmin = block_to_half(fit_to_max(parts, t->scale_top, minus_min, out->lm));
     }
-    out->d = block_to_half(d);
-    out->dmin = block_to_half(dmin);
 }
 
 /* Codes of part j anew, for the scale and minimum that are stored: sc and m are ls and lm. */
@@ -168,7 +165,7 @@ static void scales_q3_k(const float *scale, struct kquant_codes *c) {
         return;
     float inverse = -32 / max;
     for (int j = 0; j < 16; j++) {
-        int l = (int8_t)kquant_nearest(inverse * scale[j]);     /* eight bits, as llama.cpp */
+        int l = (int8_t)kquant_nearest(inverse * scale[j]);
         c->ls[j] = (uint8_t)(kquant_clamp(l, -32, 31) + 32);
     }
     c->d = block_to_half(1 / inverse);
@@ -188,10 +185,10 @@ static void block_q3_k(const float *x, const float *importance, void *dst) {
         }
         weigh(16, part, importance + 16 * j, sigma2, w);
         weight[j] = sum_of(16, w);
-        scale[j] = kquant_search_scale(4, part, w, c.code + 16 * j);
+        scale[j] = kquant_search_scale(16, 4, part, w, c.code + 16 * j);
     }
     if (importance)
-        c.d = block_to_half(kquant_search_scale(32, scale, weight, c.ls));
+        c.d = block_to_half(kquant_search_scale(16, 32, scale, weight, c.ls));
     else
         scales_q3_k(scale, &c);
     for (int j = 0; j < 16; j++)
@@ -207,8 +204,8 @@ static void block_q6_k(const float *x, const float *importance, void *dst) {
     for (int j = 0; j < 16; j++) {
         for (int i = 0; i < 16; i++)
             w[i] = x[16 * j + i] * x[16 * j + i];
-        scale[j] = kquant_search_scale(32, x + 16 * j, importance ? importance + 16 * j : w,
-                                c.code + 16 * j);
+        scale[j] = kquant_search_scale(16, 32, x + 16 * j,
+                                       importance ? importance + 16 * j : w, c.code + 16 * j);
     }
     float max = largest_scale(scale);
     if (fabsf(max) < KQUANT_EPS) {

@@ -27,10 +27,10 @@ static inline int kquant_clamp(int v, int lo, int hi) {
 float kquant_search_affine(int n, int top, const struct kquant_search *s, int absolute,
                            const float *x, const float *w, uint8_t *code, float *minus_min);
 
-/* Codes c (stored as c + half, 0 .. 2 half - 1) and the scale for which sum w (scale c - x)^2 is
- * least among tries of half - 0.9 .. half + 0.9 for the code of the largest element. Returns the
- * scale; where all count as zero, it and the stored codes are 0. */
-float kquant_search_scale(int half, const float x[16], const float w[16], uint8_t code[16]);
+/* Codes c (stored as c + half, 0 .. 2 half - 1) of n elements and the scale for which
+ * sum w (scale c - x)^2 is least among tries of half - 0.9 .. half + 0.9 for the code of the
+ * largest element. Returns the scale; where all count as zero, it and the stored codes are 0. */
+float kquant_search_scale(int n, int half, const float *x, const float *w, uint8_t *code);
 
 /* Q3_K without importance: codes c (stored as c + 4) by coordinate descent on
  * sum x^2 (scale c - x)^2, the scale being the best one for the codes at every moment. */

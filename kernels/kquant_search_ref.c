@@ -89,10 +89,10 @@ float kquant_search_affine(int n, int top, const struct kquant_search *s, int ab
 }
 
 /* The element of largest magnitude, with its sign; 0 when all count as zero. */
-static float signed_max(const float x[16]) {
+static float signed_max(int n, const float *x) {
     float max = 0;
     float magnitude = 0;
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < n; i++)
         if (fabsf(x[i]) > magnitude) {
             magnitude = fabsf(x[i]);
             max = x[i];
@@ -100,9 +100,9 @@ static float signed_max(const float x[16]) {
     return magnitude < KQUANT_EPS ? 0 : max;
 }
 
-float kquant_search_scale(int half, const float x[16], const float w[16], uint8_t code[16]) {
-    float max = signed_max(x);
-    memset(code, 0, 16);
+float kquant_search_scale(int n, int half, const float *x, const float *w, uint8_t *code) {
+    float max = signed_max(n, x);
+    memset(code, 0, (size_t)n);
     if (max == 0)
         return 0;
     float scale = 0;
@@ -114,7 +114,7 @@ float kquant_search_scale(int half, const float x[16], const float w[16], uint8_
             continue;
         float sum_xl = 0;
         float sum_l2 = 0;
-        for (int i = 0; i < 16; i++) {
+        for (int i = 0; i < n; i++) {
             float l = (float)kquant_clamp(kquant_nearest(inverse * x[i]), -half, half - 1);
             sum_xl += w[i] * x[i] * l;
             sum_l2 += w[i] * l * l;
@@ -129,7 +129,7 @@ float kquant_search_scale(int half, const float x[16], const float w[16], uint8_
         best = scale * sum_xl;
         best_inverse = inverse;
     }
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < n; i++) {
         int l = kquant_nearest(best_inverse * x[i]);
         code[i] = (uint8_t)(half + kquant_clamp(l, -half, half - 1));
     }
@@ -137,7 +137,7 @@ float kquant_search_scale(int half, const float x[16], const float w[16], uint8_
 }
 
 float kquant_descend_scale(const float x[16], uint8_t code[16]) {
-    float max = signed_max(x);
+    float max = signed_max(16, x);
     memset(code, 0, 16);
     if (max == 0)
         return 0;

@@ -11,6 +11,7 @@
 
 #define LANES 16
 #define SANE 0x1p100f               /* scales from here on are left to kquant_ref.c */
+#define LARGE_BITS 0x5d800000       /* 2^60 as a float */
 
 /* What is known of sixteen super-blocks. */
 struct work {
@@ -30,6 +31,24 @@ struct lines {
 struct fits {
     v16 l, l2, xl;
 };
+
+/* n floats of every lane, transposed. Returns the lanes in which one is large. */
+ALWAYS m16 load_lanes(const float *const src[LANES], int from, const int n, v16 *out) {
+    i16 most = i16_set1(0);
+    for (int i = 0; i < n; i += 16) {
+        v16 y[16];
+#pragma GCC unroll 16
+        for (int l = 0; l < LANES; l++)
+            y[l] = v16_load(src[l] + from + i);
+        v16_transpose(y);
+#pragma GCC unroll 16
+        for (int l = 0; l < 16; l++) {
+            most = i16_max(most, i16_bits(v16_abs(y[l])));
+            out[i + l] = y[l];
+        }
+    }
+    return i16_gt(most, i16_set1(LARGE_BITS - 1));
+}
 
 ALWAYS void codes_from(const int n, const int top, const v16 *x, const v16 *w, v16 min,
                        v16 inverse, v16 *code, struct fits *out) {
@@ -79,10 +98,16 @@ ALWAYS v16 line_error(const int n, const int absolute, const v16 *x, const v16 *
     return error;
 }
 
+/* How a part's codes came about: nearest of inverse * (x - from), within 0 .. top. */
+struct rounding {
+    v16 inverse, from;
+};
+
 /* Part j of n elements, with weights w. Beyond low and high, within which all of the part lies,
- * |inverse (x - min)| must stay below 2^22. */
+ * |inverse (x - min)| must stay below 2^22. *chosen tells the codes, where it is not NULL. */
 ALWAYS void search_affine(const int n, const int top, const struct kquant_search *s,
-                          const int absolute, const v16 *w, struct work *k, int j) {
+                          const int absolute, const v16 *w, struct work *k, int j,
+                          struct rounding *chosen) {
     const v16 *x = k->x + n * j;
     const v16 zero = v16_zero();
     v16 low = x[0];
@@ -106,6 +131,7 @@ ALWAYS void search_affine(const int n, const int top, const struct kquant_search
     codes_from(n, top, x, w, low, inverse, code, &f);
     v16 least = line_error(n, absolute, x, w, code, best);
     m16 odd = v16_lt(range, v16_set1(1 / SANE));
+    struct rounding from = {inverse, low};
     for (int t = 0; t <= s->steps; t++) {
         float steps = s->first + s->step * (float)t + (float)top;
         inverse = v16_div(v16_set1(steps), v16_sub(max, best.min));
@@ -121,6 +147,8 @@ ALWAYS void search_affine(const int n, const int top, const struct kquant_search
         v16 error = line_error(n, absolute, x, w, code, line);
         m16 better = m16_and(v16_lt(zero, det), v16_lt(error, least));
         least = v16_select(better, error, least);
+        from.inverse = v16_select(better, inverse, from.inverse);
+        from.from = v16_select(better, best.min, from.from);
         best.scale = v16_select(better, line.scale, best.scale);
         best.min = v16_select(better, line.min, best.min);
         v16 off = v16_abs(v16_sub(best.min, low));
@@ -131,6 +159,8 @@ ALWAYS void search_affine(const int n, const int top, const struct kquant_search
     k->scale[j] = v16_select(k->zero[j], zero, best.scale);
     best.min = v16_select(k->zero[j], low, best.min);
     k->minus_min[j] = v16_mul(best.min, v16_set1(-1));
+    if (chosen)
+        *chosen = from;
 }
 
 /* n scales or minima; code[n] as small integers. */
@@ -239,10 +269,10 @@ ALWAYS v16 fit_to_max(const int n, const int top, const v16 *x, i16 *code) {
 }
 
 /* The element of largest magnitude, with its sign, and the lanes where all count as zero. */
-ALWAYS v16 signed_max(const v16 *x, m16 *none) {
+ALWAYS v16 signed_max(const int n, const v16 *x, m16 *none) {
     v16 max = v16_zero();
     v16 magnitude = v16_zero();
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < n; i++) {
         v16 a = v16_abs(x[i]);
         max = v16_select(v16_lt(magnitude, a), x[i], max);
         magnitude = v16_max(a, magnitude);
@@ -252,13 +282,13 @@ ALWAYS v16 signed_max(const v16 *x, m16 *none) {
 }
 
 /* Sums for the codes that a reciprocal scale gives; wx is w * x. */
-ALWAYS struct sums try_scale(const v16 *x, const v16 *w, const v16 *wx, v16 inverse,
+ALWAYS struct sums try_scale(const int n, const v16 *x, const v16 *w, const v16 *wx, v16 inverse,
                              const int half) {
     const v16 lo = v16_set1(KQUANT_MAGIC - (float)half);
     const v16 hi = v16_set1(KQUANT_MAGIC + (float)(half - 1));
     struct sums s = {v16_zero(), v16_zero()};
 #pragma GCC unroll 4
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < n; i++) {
         v16 l = v16_nearest_in(v16_mul(inverse, x[i]), lo, hi);
         s.xl = v16_mul_add(wx[i], l, s.xl);
         s.l2 = v16_mul_add(v16_mul(w[i], l), l, s.l2);
@@ -268,11 +298,12 @@ ALWAYS struct sums try_scale(const v16 *x, const v16 *w, const v16 *wx, v16 inve
 
 /* Codes are not kept, but the reciprocal scale that gives them: code = half + the clamped nearest
  * of *inverse_out * x, and 0 in the lanes *none. */
-ALWAYS v16 search_scale(const int half, const v16 *x, const v16 *w, v16 *inverse_out, m16 *none) {
+ALWAYS v16 search_scale(const int n, const int half, const v16 *x, const v16 *w,
+                        v16 *inverse_out, m16 *none) {
     const v16 zero = v16_zero();
-    v16 max = signed_max(x, none);
-    v16 wx[16];
-    for (int i = 0; i < 16; i++)
+    v16 max = signed_max(n, x, none);
+    v16 wx[32];
+    for (int i = 0; i < n; i++)
         wx[i] = v16_mul(w[i], x[i]);
     v16 scale = zero;
     v16 best = zero;
@@ -282,7 +313,7 @@ ALWAYS v16 search_scale(const int half, const v16 *x, const v16 *w, v16 *inverse
             continue;
         float steps = t == -10 ? (float)-half : -((float)half + 0.1f * (float)t);
         v16 inverse = v16_div(v16_set1(steps), max);
-        struct sums s = try_scale(x, w, wx, inverse, half);
+        struct sums s = try_scale(n, x, w, wx, inverse, half);
         v16 fit = v16_div(s.xl, s.l2);
         m16 better = m16_and(v16_lt(zero, s.l2),
                              v16_lt(v16_mul(best, s.l2), v16_mul(s.xl, s.xl)));
@@ -300,7 +331,7 @@ ALWAYS v16 search_scale(const int half, const v16 *x, const v16 *w, v16 *inverse
 
 ALWAYS v16 descend_scale(const v16 *x, m16 *none) {
     const v16 zero = v16_zero();
-    v16 inverse = v16_div(v16_set1(-4), signed_max(x, none));
+    v16 inverse = v16_div(v16_set1(-4), signed_max(16, x, none));
     struct sums s = {zero, zero};
     v16 w[16];
     i16 c[16];

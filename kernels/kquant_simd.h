@@ -15,32 +15,12 @@
 #include "kernels/kquant.h"
 #include "kernels/kquant_search_simd.h"
 
-#define LARGE_BITS 0x5d800000       /* 2^60 as a float */
-
 /* Sixteen super-blocks; the last one again where there are fewer. */
 struct group {
     const float *x[LANES];
     const float *importance[LANES];
     int weighted;                   /* importance is there */
 };
-
-/* n floats of every lane, transposed. Returns the lanes in which one is large. */
-ALWAYS m16 load_lanes(const float *const src[LANES], int from, const int n, v16 *out) {
-    i16 most = i16_set1(0);
-    for (int i = 0; i < n; i += 16) {
-        v16 y[16];
-#pragma GCC unroll 16
-        for (int l = 0; l < LANES; l++)
-            y[l] = v16_load(src[l] + from + i);
-        v16_transpose(y);
-#pragma GCC unroll 16
-        for (int l = 0; l < 16; l++) {
-            most = i16_max(most, i16_bits(v16_abs(y[l])));
-            out[i + l] = y[l];
-        }
-    }
-    return i16_gt(most, i16_set1(LARGE_BITS - 1));
-}
 
 /* ---- weights ---------------------------------------------------------------------------- */
 
@@ -133,10 +113,10 @@ ALWAYS void search_parts(const struct kquant_affine *t, const struct group *g, s
         if (g->weighted) {
             weigh(n, g, sigma2, k, j, w);
             k->weight[j] = sum_of(n, w);
-            search_affine(n, t->top, &t->weighted, 0, w, k, j);
+            search_affine(n, t->top, &t->weighted, 0, w, k, j, NULL);
         } else {
             weigh_plain(n, t->absolute, k->x + n * j, w);
-            search_affine(n, t->top, &t->plain, t->absolute, w, k, j);
+            search_affine(n, t->top, &t->plain, t->absolute, w, k, j, NULL);
         }
         k->odd = m16_or(k->odd, m16_or(insane(k->scale[j]), insane(k->minus_min[j])));
     }
@@ -239,7 +219,7 @@ ALWAYS void search_q3_k(const struct group *g, struct work *k) {
         if (g->weighted) {
             weigh(16, g, sigma2, k, j, w);
             k->weight[j] = sum_of(16, w);
-            k->scale[j] = search_scale(4, k->x + 16 * j, w, &inverse, &k->zero[j]);
+            k->scale[j] = search_scale(16, 4, k->x + 16 * j, w, &inverse, &k->zero[j]);
         } else {
             k->scale[j] = descend_scale(k->x + 16 * j, &k->zero[j]);
         }
@@ -256,7 +236,7 @@ ALWAYS unsigned q3_k_group(const struct group *g, struct kquant_codes out[LANES]
     m16 none;
     search_q3_k(g, &k);
     if (g->weighted) {
-        d = search_scale(32, k.scale, k.weight, &inverse, &none);
+        d = search_scale(16, 32, k.scale, k.weight, &inverse, &none);
     } else {
         v16 max = largest_scale(k.scale);
         none = v16_eq(max, v16_zero());
@@ -292,7 +272,7 @@ ALWAYS unsigned q6_k_group(const struct group *g, struct kquant_codes out[LANES]
             k.odd = m16_or(k.odd, load_lanes(g->importance, 16 * j, 16, w));
         for (int i = 0; i < 16 && !g->weighted; i++)
             w[i] = v16_mul(x[i], x[i]);
-        k.scale[j] = search_scale(32, x, w, &inverse, &k.zero[j]);
+        k.scale[j] = search_scale(16, 32, x, w, &inverse, &k.zero[j]);
         k.odd = m16_or(k.odd, insane(k.scale[j]));
     }
     v16 max = largest_scale(k.scale);

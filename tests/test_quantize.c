@@ -7,6 +7,7 @@
 #include "kernels/blocks.h"
 #include "kernels/grid.h"
 #include "tests/quantized_input.h"
+#include "tests/random.h"
 
 #define SIZE (INPUT_ROWS * INPUT_COLS)
 
@@ -153,6 +154,38 @@ static void odd_numbers(void) {
     }
 }
 
+/* Few and many blocks, some of them of other kinds or with numbers that no weight has: what a
+ * variant takes side by side does not matter. */
+static void variants_agree(void) {
+    static uint8_t want[sizeof block];
+    const struct kern *k[8];
+    int n = kern_variants(k, 8);
+    state = 1;
+    for (int round = 0; round < 60; round++) {
+        input_fill(below(INPUT_KINDS), w, importance);
+        for (int i = 0; i < SIZE; i += 32)
+            for (int j = 0, kind = below(INPUT_KINDS); j < 32 && below(4) == 0; j++)
+                w[i + j] = input_value(kind, (uint64_t)(i + j));
+        for (int i = below(4); i < 4; i++)
+            w[below(SIZE)] = (float[]){NAN, INFINITY, 2e30f, 1e-40f}[i];
+        for (int i = 0; i < REFERENCES; i++) {
+            const struct kern_type_info *info = kern_type_info(references[i].type);
+            int64_t cols = info->block * (1 + below(INPUT_COLS / info->block));
+            int64_t rows = 1 + below(INPUT_ROWS);
+            size_t bytes = kern_row_bytes(references[i].type, rows * cols);
+            const float *im = references[i].weighted ? importance : NULL;
+            for (int v = 0; v < n; v++) {
+                memset(block, 0xa5, sizeof block);
+                k[v]->quantize(references[i].type, w, block, rows, cols, im);
+                CHECK(block[bytes] == 0xa5);
+                if (v == 0)
+                    memcpy(want, block, bytes);
+                CHECK(!memcmp(want, block, bytes));
+            }
+        }
+    }
+}
+
 static void who_takes_importance(void) {
     CHECK(kern_takes_importance(KERN_Q4_K) && kern_takes_importance(KERN_IQ4_NL));
     CHECK(!kern_takes_importance(KERN_F16) && !kern_takes_importance(KERN_Q8_0));
@@ -164,6 +197,7 @@ int main(void) {
     RUN(back_to_floats);
     RUN(codes_come_back);
     RUN(odd_numbers);
+    RUN(variants_agree);
     RUN(who_takes_importance);
     return check_done();
 }
