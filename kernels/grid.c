@@ -3,6 +3,10 @@
 
 #include "kernels/blocks.h"
 
+/* E2M1's values doubled, in order; its two zeros are one. */
+static const int8_t e2m1_levels[15] = {-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12};
+
+/* TQ2_0's fourth code is none: readers differ in what it means. */
 static const struct {
     int levels, first;
     const int8_t *table;
@@ -12,9 +16,9 @@ static const struct {
     [KERN_Q8_0] = {256, -128, NULL},
     [KERN_Q2_K] = {4, 0, NULL},     [KERN_Q3_K] = {8, -4, NULL},
     [KERN_Q4_K] = {16, 0, NULL},    [KERN_Q5_K] = {32, 0, NULL},
-    [KERN_Q6_K] = {64, -32, NULL},  [KERN_TQ2_0] = {4, -1, NULL},
+    [KERN_Q6_K] = {64, -32, NULL},  [KERN_TQ2_0] = {3, -1, NULL},
     [KERN_IQ4_NL] = {16, 0, block_iq4_table}, [KERN_IQ4_XS] = {16, 0, block_iq4_table},
-    [KERN_MXFP4] = {16, 0, block_e2m1_table},
+    [KERN_MXFP4] = {15, 0, e2m1_levels},
 };
 
 void kern_block_grid(int type, const void *block, struct kern_grid *out) {
@@ -31,8 +35,8 @@ void kern_block_grid(int type, const void *block, struct kern_grid *out) {
 
 /* ---- storing ------------------------------------------------------------------------------- */
 
-/* The table's index of a level; of two that are equal (E2M1's zeros) the first. */
-static int index_of(const int8_t *table, int level) {
+/* The code of a level; of E2M1's zeros the first. */
+static int code_of(const int8_t *table, int level) {
     for (int i = 0; i < 16; i++)
         if (table[i] == level)
             return i;
@@ -41,9 +45,9 @@ static int index_of(const int8_t *table, int level) {
 
 /* Codes from 0 on. */
 static void codes_of(int type, const int8_t *level, int n, uint8_t *code) {
+    const int8_t *table = type == KERN_MXFP4 ? block_e2m1_table : grids[type].table;
     for (int i = 0; i < n; i++)
-        code[i] = (uint8_t)(grids[type].table ? index_of(grids[type].table, level[i])
-                                              : level[i] - grids[type].first);
+        code[i] = (uint8_t)(table ? code_of(table, level[i]) : level[i] - grids[type].first);
 }
 
 /* 32 elements: i in the low nibble, i + 16 in the high one. */
