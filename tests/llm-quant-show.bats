@@ -72,6 +72,17 @@ load quant
     [ "$(tsv params_active <"$T/out" | tail -1)" = - ]
 }
 
+@test "show: a folder is shown as the file that it would become" {
+    "$QUANT" show tests/hf/llama >"$T/out"
+    for pair in arch:llama layers:2 types:"BF16:16 F32:6"; do
+        [ "$(tsv "${pair%%:*}" <"$T/out")" = "${pair#*:}" ] || { echo "$pair"; false; }
+    done
+    [ "$(tsv bytes <"$T/out")" = "$(cat tests/hf/llama/*.safetensors | wc -c)" ]
+    "$QUANT" show --tensors tests/hf/llama | grep -qP "\tblk.1.attn_q.weight\tattention\t1\tBF16\t"
+    "$QUANT" show --metadata tests/hf/llama | grep -qP "\tllama.block_count\tu32\t1\t2$"
+    run -0 "$QUANT" diff --check tests/hf/llama tests/hf/llama
+}
+
 @test "show: bad input is one line, bad command lines are exit 2" {
     fails 1 show "$T/none"
     fails 1 show LICENSE
