@@ -42,7 +42,7 @@ enum {
 /* -c and --chunks; -f or --text are the verbs' own. */
 struct quant_text {
     const char *path;           /* "-" is stdin */
-    int tokens;                 /* of a chunk (-c), default 512 */
+    int tokens;                 /* of a chunk (-c); 0: 512 */
     int chunks;                 /* at most; 0: all there are */
 };
 #define QUANT_TEXT_SHORT "c:"
