@@ -158,8 +158,26 @@ static void run_expert(struct session *s, int i, const struct model_layer *l, in
     s->k->matmul(&s->queue, s->gate, n, &(struct kern_mm){&down, NULL, s->tap_y, 0}, 1);
 }
 
-/* The experts one after another. As the joint operation does, every row then adds up its slots in
- * order of rank, each by one fused multiply-add. */
+struct combine {
+    const struct session *s;
+    const struct kern_routes *routes;
+    int top_k, n;
+};
+
+/* As the joint operation does, every row adds up its slots in order of rank, each by one fused
+ * multiply-add. */
+static void combine_rows(void *arg, int ith, int nth) {
+    const struct combine *c = arg;
+    int64_t d = c->s->m->shape->d_model;
+    int64_t last = (int64_t)c->n * (ith + 1) / nth * c->top_k;
+    for (int64_t p = (int64_t)c->n * ith / nth * c->top_k; p < last; p++) {
+        const float *y = c->s->tap_out + p * d;
+        float *out = c->s->sum + p / c->top_k * d;
+        for (int64_t i = 0; i < d; i++)
+            out[i] = fmaf(c->routes->weight[p], y[i], out[i]);
+    }
+}
+
 static void experts_apart(struct session *s, int i, const struct model_layer *l, int n) {
     const struct shape_layer *sl = &s->m->shape->layer[i];
     const struct kern_routes *routes = &s->routes[i];
@@ -178,11 +196,8 @@ static void experts_apart(struct session *s, int i, const struct model_layer *l,
         for (int r = 0; r < rows; r++)
             memcpy(s->tap_out + order[r] * d, s->tap_y + r * d, row_bytes);
     }
-    for (int64_t p = 0; p < (int64_t)n * sl->top_k; p++) {
-        float *out = s->sum + p / sl->top_k * d;
-        for (int64_t c = 0; c < d; c++)
-            out[c] = fmaf(routes->weight[p], s->tap_out[p * d + c], out[c]);
-    }
+    struct combine c = {s, routes, sl->top_k, n};
+    s->queue.par.run(s->queue.par.ctx, combine_rows, &c);
 }
 
 static void shared_expert(struct session *s, int i, const struct model_layer *l, int n) {
