@@ -26,6 +26,20 @@ _llmutils_names() {
 _llmutils_words() {
     case $1 in
         *:--semantics) echo plain vllm sglang ;;
+        llm-quant:convert:--type) echo q2_k q2_k_s q3_k_s q3_k_m q3_k_l q4_0 q4_1 q4_k_s q4_k_m q5_0 q5_1 q5_k_s q5_k_m q6_k q8_0 iq4_nl iq4_xs mxfp4_moe tq2_0 f16 bf16 f32 ;;
+        llm-quant:convert:--output-type) echo f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0 ;;
+        llm-quant:convert:--embedding-type) echo f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0 ;;
+        llm-quant:convert:--types) echo f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0 ;;
+        llm-quant:*:--bits) echo 2 3 4 8 ;;
+        llm-quant:gptq:--type) echo q4_k_m q2_k q3_k q4_k q5_k q6_k q4_0 q4_1 q8_0 iq4_nl iq4_xs f16 bf16 f32 ;;
+        llm-quant:awq:--type) echo q4_k_m q2_k q3_k q4_k q5_k q6_k q4_0 q4_1 q8_0 iq4_nl iq4_xs f16 bf16 f32 ;;
+        llm-quant:imatrix:--format) echo gguf legacy table tsv csv jsonl md sql ;;
+        llm-quant:gptq:--format) echo gguf gptq compressed-tensors table tsv csv jsonl md sql ;;
+        llm-quant:awq:--format) echo gguf awq compressed-tensors table tsv csv jsonl md sql ;;
+        llm-quant:eval:--kv-type) echo f16 f32 q8_0 ;;
+        llm-quant:eval:--unit) echo chunk token ;;
+        llm-quant:show:--by) echo type group layer ;;
+        llm-quant:diff:--only) echo metadata tensors ;;
         llm-bench:model:--kv-type) echo f16 f32 q8_0 ;;
         *:--kv-type) echo f32 f16 bf16 fp8 q8_0 ;;
         *:--cpu) echo ref avx2 avx512 ;;
@@ -117,4 +131,4 @@ _llmutils() {
         fi
     fi
 }
-complete -F _llmutils llm-bench llm-cache llm-cost llm-route
+complete -F _llmutils llm-bench llm-cache llm-cost llm-quant llm-route

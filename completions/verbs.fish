@@ -62,7 +62,7 @@ end
 set -l first __llmutils_at_verb
 set -l devices h100-sxm h200 b200 gb200 a100-80g mi300x l40s rtx-4090 tpu-v5e groq-lpu \
     sambanova-sn40l cpu
-for program in llm-bench llm-cache llm-cost llm-route
+for program in llm-bench llm-cache llm-cost llm-quant llm-route
     complete -c $program -f -n $first -a '(__llmutils_verbs)'
     complete -c $program -f -n "not $first; and string match -q -- '-*' (commandline -ct)" -a '(__llmutils_options)'
     complete -c $program -f -n "not $first; and __llmutils_value"
@@ -123,3 +123,18 @@ __llmutils_takes llm-route '--cascade requests' length
 __llmutils_takes llm-route '--ties requests' 'order mean together'
 __llmutils_takes llm-route '--over requests' 'stop weak drop'
 __llmutils_takes llm-route '--bad requests' 'stop pass drop'
+__llmutils_takes llm-quant '--format' 'table tsv csv jsonl md sql'
+__llmutils_takes llm-quant '--type convert' 'q2_k q2_k_s q3_k_s q3_k_m q3_k_l q4_0 q4_1 q4_k_s q4_k_m q5_0 q5_1 q5_k_s q5_k_m q6_k q8_0 iq4_nl iq4_xs mxfp4_moe tq2_0 f16 bf16 f32'
+__llmutils_takes llm-quant '--output-type convert' 'f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0'
+__llmutils_takes llm-quant '--embedding-type convert' 'f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0'
+__llmutils_takes llm-quant '--types convert' 'f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4 tq2_0'
+__llmutils_takes llm-quant '--bits' '2 3 4 8'
+__llmutils_takes llm-quant '--type gptq' 'q4_k_m q2_k q3_k q4_k q5_k q6_k q4_0 q4_1 q8_0 iq4_nl iq4_xs f16 bf16 f32'
+__llmutils_takes llm-quant '--type awq' 'q4_k_m q2_k q3_k q4_k q5_k q6_k q4_0 q4_1 q8_0 iq4_nl iq4_xs f16 bf16 f32'
+__llmutils_takes llm-quant '--format imatrix' 'gguf legacy'
+__llmutils_takes llm-quant '--format gptq' 'gguf gptq compressed-tensors'
+__llmutils_takes llm-quant '--format awq' 'gguf awq compressed-tensors'
+__llmutils_takes llm-quant '--kv-type eval' 'f16 f32 q8_0'
+__llmutils_takes llm-quant '--unit eval' 'chunk token'
+__llmutils_takes llm-quant '--by show' 'type group layer'
+__llmutils_takes llm-quant '--only diff' 'metadata tensors'

@@ -8,6 +8,7 @@ setup_file() {
     export BENCH=${BUILD:-build}/llm-bench
     export COST=${BUILD:-build}/llm-cost
     export ROUTE=${BUILD:-build}/llm-route
+    export QUANT=${BUILD:-build}/llm-quant
 }
 
 setup() {
@@ -15,7 +16,7 @@ setup() {
     T=$BATS_TEST_TMPDIR
     mkdir "$T/bin"
     ln -s "$(realpath "$CACHE")" "$(realpath "$BENCH")" "$(realpath "$COST")" \
-        "$(realpath "$ROUTE")" "$T/bin"
+        "$(realpath "$ROUTE")" "$(realpath "$QUANT")" "$T/bin"
     PATH=$T/bin:$PATH
 }
 
@@ -63,14 +64,14 @@ zsh_offers() {
 }
 
 @test "completion: bash offers the verbs first" {
-    for program in llm-bench llm-cache llm-cost llm-route; do
+    for program in llm-bench llm-cache llm-cost llm-quant llm-route; do
         diff <(bash_offers $program '') <({ verbs $program; echo --help; echo --version; } | sort)
     done
     [ "$(bash_offers llm-cache sem)" = semantic ]
 }
 
 @test "completion: bash offers every option of every verb, and no other" {
-    for program in llm-bench llm-cache llm-cost llm-route; do
+    for program in llm-bench llm-cache llm-cost llm-quant llm-route; do
         for verb in $(verbs $program); do
             diff <(bash_offers $program "$verb" --) <(options $program "$verb")
         done
@@ -110,7 +111,7 @@ zsh_offers() {
 
 @test "completion: zsh offers verbs, options, files" {
     command -v zsh >/dev/null || skip "no zsh"
-    for program in llm-bench llm-cache llm-cost llm-route; do
+    for program in llm-bench llm-cache llm-cost llm-quant llm-route; do
         diff <(zsh_offers $program '') <(verbs $program | sort)
         for verb in $(verbs $program); do
             diff <(zsh_offers $program "$verb" -- | grep -- --) <(options $program "$verb")
@@ -126,7 +127,7 @@ zsh_offers() {
 @test "completion: fish offers verbs, options, files" {
     command -v fish >/dev/null || skip "no fish"
     touch "$T/a.npy"
-    for program in llm-bench llm-cache llm-cost llm-route; do
+    for program in llm-bench llm-cache llm-cost llm-quant llm-route; do
         diff <(fish_offers "$program ") <(verbs $program | sort)
         for verb in $(verbs $program); do
             diff <(fish_offers "$program $verb --") <(options $program "$verb")
@@ -199,6 +200,33 @@ EOF
     [[ $output == *"--format: 'best'"* ]]
 }
 
+# An option that takes the word gets as far as the model that is not there.
+@test "completion: the words for llm-quant are those that it takes" {
+    while read -r verb option more; do
+        [ -n "$(bash_offers llm-quant "$verb" "$option" '')" ]
+        for word in $(bash_offers llm-quant "$verb" "$option" ''); do
+            # shellcheck disable=SC2086 # what else the verb needs
+            run "$QUANT" "$verb" "$option" "$word" $more
+            [[ $output == *nothing* && $output != *"$option: '$word'"* ]] ||
+                { echo "$verb $option $word: $output"; return 1; }
+        done
+    done <<'EOF'
+convert --type /nothing "$T/out"
+convert --output-type /nothing "$T/out"
+convert --embedding-type /nothing "$T/out"
+convert --types --target 4bpw /nothing "$T/out"
+imatrix --format --in /nothing --show -o "$T/out"
+gptq --bits -f /nothing /nothing "$T/out"
+gptq --type -f /nothing /nothing "$T/out"
+awq --bits -f /nothing /nothing "$T/out"
+awq --type -f /nothing /nothing "$T/out"
+eval --kv-type --base /nothing --text /nothing /nothing
+eval --unit --base /nothing --text /nothing /nothing
+show --by /nothing
+diff --only /nothing /nothing
+EOF
+}
+
 @test "completion: the shells offer the same words" {
     while read -r program verb options; do
         read -ra option <<<"$options"       # or a verb of the verb, and its option
@@ -246,6 +274,23 @@ llm-cost price --book
 llm-cost price --by
 llm-cost price --format
 llm-cost price --service
+llm-quant convert --type
+llm-quant convert --output-type
+llm-quant convert --embedding-type
+llm-quant convert --types
+llm-quant convert --format
+llm-quant imatrix --format
+llm-quant gptq --bits
+llm-quant gptq --type
+llm-quant gptq --format
+llm-quant awq --bits
+llm-quant awq --type
+llm-quant awq --format
+llm-quant eval --kv-type
+llm-quant eval --unit
+llm-quant show --by
+llm-quant diff --only
+llm-quant diff --cpu
 llm-route stats --by
 llm-route diff --by
 llm-route diff --unit

@@ -8,6 +8,7 @@ setup() {
     export LLM_BENCH=${BUILD:-build}/llm-bench
     export LLM_COST=${BUILD:-build}/llm-cost
     export LLM_ROUTE=${BUILD:-build}/llm-route
+    export LLM_QUANT=${BUILD:-build}/llm-quant
     set -o pipefail
 }
 
@@ -176,4 +177,14 @@ hits() {
     holds "$(usd document all) < $(usd document none) / 1000"
     holds "$(usd document 'product of each alone') > 2 * $(usd document all)"
     holds "$(usd repository 'product of each alone') < $(usd repository all) / 2"
+}
+
+@test "fewer-bits: fewer bytes are further off, chosen types less far than a mix of that size" {
+    run examples/fewer-bits.sh
+    [ "$status" = 0 ]
+    for mix in q4_k_m q3_k_m; do
+        holds "$(cell as-$mix 2) <= $(cell $mix 2) && $(cell as-$mix 2) > 0.99 * $(cell $mix 2)"
+        holds "$(cell as-$mix 5) < $(cell $mix 5)"
+    done
+    holds "$(cell q8_0 5) < $(cell q4_k_m 5) && $(cell q4_k_m 5) < $(cell q3_k_m 5)"
 }
