@@ -26,7 +26,7 @@ enum { OPT_IN = OPT_VERB, OPT_SHOW, OPT_HEAD, OPT_SENSITIVITY };
 static const char *const usage[] = {
     "usage: llm-quant imatrix -m MODEL -f TEXT -o FILE [OPTION]...\n"
     "       llm-quant imatrix --in FILE... [-o FILE] [--show]\n"
-    "Collects the importance of weights from a text: mean squares of what they are multiplied by.\n\n"
+    "Collects the importance of weights from a text: squares of what they are multiplied by.\n\n"
     "Input\n"
     "  -m, --model MODEL      GGUF file or address, best not quantized\n"
     "  -f, --file FILE        calibration text (- is stdin)\n"

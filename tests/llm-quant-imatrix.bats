@@ -10,7 +10,7 @@ REFERENCE=tests/reference/imatrix
 # Words enough for a few chunks of 64 tokens.
 calibration() {
     for i in $(seq 1 60); do
-        echo "The $i. ship sails to the king, and what it brings is $((i * 37 % 101)) loaves of bread."
+        echo "The $i. ship sails to the king, and brings him $((i * 37 % 101)) loaves of bread."
     done
 }
 

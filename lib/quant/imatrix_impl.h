@@ -2,6 +2,8 @@
 #ifndef IMATRIX_IMPL_H
 #define IMATRIX_IMPL_H
 
+#include "lib/quant/imatrix.h"
+
 #define KEY_DATASETS "imatrix.datasets"
 #define KEY_CHUNKS "imatrix.chunk_count"
 #define KEY_TOKENS "imatrix.chunk_size"

@@ -64,8 +64,8 @@ static int check_name(const struct reader *r, const char *name, size_t len) {
 static int check_sums(const struct reader *r, const struct imatrix_entry *e) {
     for (int64_t i = 0; i < e->cols * e->mats; i++)
         if (!(e->sum[i] >= 0) || isinf(e->sum[i]))
-            return err_set(r->err, "%s: \"%s\": column %" PRId64 " has %g: expected a sum of squares",
-                           r->name, e->name, i % e->cols, (double)e->sum[i]);
+            return err_set(r->err, "%s: \"%s\": column %" PRId64 " has %g: expected a sum of"
+                           " squares", r->name, e->name, i % e->cols, (double)e->sum[i]);
     return 0;
 }
 
@@ -193,8 +193,8 @@ static const char *next_bytes(const struct reader *r, struct cursor *c, int32_t 
                               const char *what) {
     const char *p = c->data + c->at;
     if (n < 1 || (size_t)n > (c->len - c->at) / size) {
-        err_set(r->err, "%s: no importance matrix, or a damaged one: offset %zu: entry %d has %d %s,"
-                " %zu bytes are left", r->name, c->at, r->m->n, (int)n, what, c->len - c->at);
+        err_set(r->err, "%s: no importance matrix, or a damaged one: offset %zu: entry %d has %d"
+                " %s, %zu bytes are left", r->name, c->at, r->m->n, (int)n, what, c->len - c->at);
         return NULL;
     }
     c->at += (size_t)n * size;
