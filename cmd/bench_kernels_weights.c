@@ -35,6 +35,7 @@ static void tame_block(int type, uint8_t *b) {
         break;
     case KERN_Q3_K: tame_half(b + 108); break;
     case KERN_Q6_K: tame_half(b + 208); break;
+    case KERN_TQ2_0: tame_half(b + 64); break;
     case KERN_MXFP4: b[0] = (uint8_t)(118 + b[0] % 4); break;
     case KERN_Q4_1: case KERN_Q5_1: case KERN_Q4_K: case KERN_Q5_K:
         tame_half(b + 2);
