@@ -54,9 +54,16 @@ struct block_values {
 struct block_form {
     int group;                  /* elements that share a scale: 16 or 32 */
     int has_min;
-    void (*decode)(const void *block, struct block_values *out);
+    void (*scales)(const void *block, struct block_values *out);    /* s and m */
+    void (*codes)(const void *block, int8_t *q);
 };
 const struct block_form *block_form(int type);
+
+static inline void block_decode(const struct block_form *form, const void *block,
+                                struct block_values *out) {
+    form->scales(block, out);
+    form->codes(block, out->q);
+}
 
 /* The value tables of the non-linear types (E2M1 doubled, so that it is integer). */
 extern const int8_t block_iq4_table[16];
@@ -78,12 +85,15 @@ static inline float block_bits_float(uint32_t bits) {
     return f;
 }
 
-/* IEEE binary16 to float, exact. Moving the exponent by a multiplication handles subnormals. */
+/* IEEE binary16 to float, exact; a NaN becomes a quiet one, as the CPU's conversion has it. Moving
+ * the exponent by a multiplication handles subnormals. */
 static inline float block_half(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16;
     uint32_t mag = h & 0x7fff;
-    if (mag >= 0x7c00)
-        return block_bits_float(sign | 0x7f800000 | mag << 13);
+    if (mag > 0x7c00)
+        return block_bits_float(sign | 0x7fc00000 | mag << 13);
+    if (mag == 0x7c00)
+        return block_bits_float(sign | 0x7f800000);
     float f = block_bits_float(mag << 13) * 0x1p112f;
     return sign ? -f : f;
 }

@@ -24,7 +24,7 @@ static const struct {
 void kern_block_grid(int type, const void *block, struct kern_grid *out) {
     const struct block_form *form = block_form(type);
     struct block_values v;
-    form->decode(block, &v);
+    block_decode(form, block, &v);
     *out = (struct kern_grid){.group = form->group, .levels = grids[type].levels,
                               .first = grids[type].first, .table = grids[type].table};
     for (int g = 0; g < kern_type_info(type)->block / form->group; g++) {

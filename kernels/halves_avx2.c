@@ -1,12 +1,10 @@
-/* halves_avx2.c - 16-bit floats to and from floats, eight at a time
+/* halves_avx2.c - floats to 16-bit floats, eight at a time
  *
- * The CPU's conversions keep a NaN's payload, those of blocks.h do not or otherwise: eight values
- * that hold a NaN are converted one by one.
+ * The CPU's conversion keeps a NaN's payload, blocks.h's does not: eight values that hold a NaN are
+ * converted one by one.
  */
 #include <immintrin.h>
 
-#include "kernels/blocks.h"
-#include "kernels/impl.h"
 #include "kernels/quantize.h"
 
 void quantize_f16_avx2(const float *src, void *dst, int64_t rows, int64_t cols,
@@ -43,23 +41,4 @@ void quantize_bf16_avx2(const float *src, void *dst, int64_t rows, int64_t cols,
                                               _mm256_extracti128_si256(u, 1)));
     }
     quantize_bf16_ref(src + i, p + 2 * i, 1, n - i, importance);
-}
-
-static void from_halves(const uint8_t *src, float *dst, int64_t n) {
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256 y = _mm256_cvtph_ps(_mm_loadu_si128((const void *)(src + 2 * i)));
-        if (_mm256_movemask_ps(_mm256_cmp_ps(y, y, _CMP_UNORD_Q)))
-            kern_dequantize(KERN_F16, src + 2 * i, dst + i, 8);
-        else
-            _mm256_storeu_ps(dst + i, y);
-    }
-    kern_dequantize(KERN_F16, src + 2 * i, dst + i, n - i);
-}
-
-void kern_dequantize_avx2(int type, const void *src, float *dst, int64_t n) {
-    if (type == KERN_F16)
-        from_halves(src, dst, n);
-    else
-        kern_dequantize(type, src, dst, n);
 }

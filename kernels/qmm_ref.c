@@ -76,7 +76,7 @@ static void quantized_row(const struct qmm_job *j, const uint8_t *panel, int r, 
     struct block_values v;
     for (int64_t k = 0; k < j->cols; k += elements) {
         panel = qmm_row_block(j->type, panel, r, block);
-        form->decode(block, &v);
+        block_decode(form, block, &v);
         for (int c = 0; c < j->n; c++) {
             float *y = qmm_job_y(j, c) + row;
             for (int i = 0; i < elements; i += form->group) {

@@ -1,6 +1,6 @@
 /* types.c - what the element types are, and the scalar meaning of every quantized block
  *
- * One decoder a type turns a block into small integers, scales and minima. It is the
+ * Two functions a type turn a block into small integers, and scales and minima. They are the
  * specification that kern_dequantize, the reference products and the tests of the fast products
  * share. Formats are those of ggml; the K-quants take 256 elements a block, the others 32.
  */
@@ -26,68 +26,10 @@ static void decode_table(const uint8_t *qs, int8_t *q, const int8_t table[16]) {
     }
 }
 
-static void decode_q4_0(const void *block, struct block_values *out) {
-    const struct block_q4_0 *b = block;
-    out->s[0] = block_half(block_u16(b->d));
-    decode_nibbles(b->qs, out->q, 8);
-}
-
-static void decode_q4_1(const void *block, struct block_values *out) {
-    const struct block_q4_1 *b = block;
-    out->s[0] = block_half(block_u16(b->d));
-    out->m[0] = -block_half(block_u16(b->m));
-    decode_nibbles(b->qs, out->q, 0);
-}
-
 static void decode_fifth_bits(const uint8_t *qh, int8_t *q, int offset) {
     uint32_t bits = block_u32(qh);
     for (int i = 0; i < 32; i++)
         q[i] = (int8_t)((q[i] | (int)(bits >> i & 1) << 4) - offset);
-}
-
-static void decode_q5_0(const void *block, struct block_values *out) {
-    const struct block_q5_0 *b = block;
-    out->s[0] = block_half(block_u16(b->d));
-    decode_nibbles(b->qs, out->q, 0);
-    decode_fifth_bits(b->qh, out->q, 16);
-}
-
-static void decode_q5_1(const void *block, struct block_values *out) {
-    const struct block_q5_1 *b = block;
-    out->s[0] = block_half(block_u16(b->d));
-    out->m[0] = -block_half(block_u16(b->m));
-    decode_nibbles(b->qs, out->q, 0);
-    decode_fifth_bits(b->qh, out->q, 0);
-}
-
-static void decode_q8_0(const void *block, struct block_values *out) {
-    const struct block_q8_0 *b = block;
-    out->s[0] = block_half(block_u16(b->d));
-    memcpy(out->q, b->qs, 32);
-}
-
-static void decode_iq4_nl(const void *block, struct block_values *out) {
-    const struct block_iq4_nl *b = block;
-    out->s[0] = block_half(block_u16(b->d));
-    decode_table(b->qs, out->q, block_iq4_table);
-}
-
-static void decode_mxfp4(const void *block, struct block_values *out) {
-    const struct block_mxfp4 *b = block;
-    out->s[0] = block_e8m0_half(b->e);
-    decode_table(b->qs, out->q, block_e2m1_table);
-}
-
-static void decode_iq4_xs(const void *block, struct block_values *out) {
-    const struct block_iq4_xs *b = block;
-    float d = block_half(block_u16(b->d));
-    uint32_t high = block_u16(b->scales_h);
-    for (int i = 0; i < 8; i++) {
-        int low = b->scales_l[i / 2] >> 4 * (i % 2) & 15;
-        int scale = (low | (int)(high >> 2 * i & 3) << 4) - 32;
-        out->s[i] = d * (float)scale;
-        decode_table(b->qs + 16 * i, out->q + 32 * i, block_iq4_table);
-    }
 }
 
 /* Four two-bit values a byte: bits 2j of 32 bytes are the j-th run of 32, twice. */
@@ -110,7 +52,44 @@ static void decode_bits(const uint8_t *restrict bits, int8_t *restrict q, int to
             q[32 * run + i] = (int8_t)(q[32 * run + i] | (bits[i] >> run & 1) << to);
 }
 
-static void decode_q2_k(const void *block, struct block_values *out) {
+/* Low halves of 32 bytes are one run of 32, high halves the next, four times. */
+static void decode_nibbles_k(const uint8_t *restrict qs, int8_t *restrict q) {
+    for (int run = 0; run < 8; run++)
+        for (int i = 0; i < 32; i++)
+            q[32 * run + i] = (int8_t)(qs[run / 2 * 32 + i] >> 4 * (run % 2) & 15);
+}
+
+/* ---- scales and minima --------------------------------------------------------------------- */
+
+/* Types that begin with their only scale. */
+static void scales_one(const void *block, struct block_values *out) {
+    out->s[0] = block_half(block_u16(block));
+}
+
+/* Types that begin with their only scale and what the minimum's negative is. */
+static void scales_pair(const void *block, struct block_values *out) {
+    const struct block_q4_1 *b = block;
+    out->s[0] = block_half(block_u16(b->d));
+    out->m[0] = -block_half(block_u16(b->m));
+}
+
+static void scales_mxfp4(const void *block, struct block_values *out) {
+    const struct block_mxfp4 *b = block;
+    out->s[0] = block_e8m0_half(b->e);
+}
+
+static void scales_iq4_xs(const void *block, struct block_values *out) {
+    const struct block_iq4_xs *b = block;
+    float d = block_half(block_u16(b->d));
+    uint32_t high = block_u16(b->scales_h);
+    for (int i = 0; i < 8; i++) {
+        int low = b->scales_l[i / 2] >> 4 * (i % 2) & 15;
+        int scale = (low | (int)(high >> 2 * i & 3) << 4) - 32;
+        out->s[i] = d * (float)scale;
+    }
+}
+
+static void scales_q2_k(const void *block, struct block_values *out) {
     const struct block_q2_k *b = block;
     float d = block_half(block_u16(b->d));
     float dmin = block_half(block_u16(b->dmin));
@@ -118,11 +97,10 @@ static void decode_q2_k(const void *block, struct block_values *out) {
         out->s[i] = d * (float)(b->scales[i] & 15);
         out->m[i] = dmin * (float)(b->scales[i] >> 4);
     }
-    decode_crumbs(b->qs, out->q);
 }
 
 /* 16 scales of six bits: low four bits in bytes 0-7, high two bits in bytes 8-11. */
-static void decode_q3_k(const void *block, struct block_values *out) {
+static void scales_q3_k(const void *block, struct block_values *out) {
     const struct block_q3_k *b = block;
     float d = block_half(block_u16(b->d));
     for (int i = 0; i < 16; i++) {
@@ -130,13 +108,14 @@ static void decode_q3_k(const void *block, struct block_values *out) {
         int high = b->scales[8 + i % 4] >> 2 * (i / 4) & 3;
         out->s[i] = d * (float)((low | high << 4) - 32);
     }
-    decode_crumbs(b->qs, out->q);
-    decode_bits(b->hmask, out->q, 2);
-    center(out->q, 4);
 }
 
-/* Eight scales and eight minima of six bits in twelve bytes. */
-static void decode_scales_k(const uint8_t *p, float d, float dmin, struct block_values *out) {
+/* Q4_K and Q5_K: eight scales and eight minima of six bits in twelve bytes. */
+static void scales_q4_k(const void *block, struct block_values *out) {
+    const struct block_q4_k *b = block;
+    float d = block_half(block_u16(b->d));
+    float dmin = block_half(block_u16(b->dmin));
+    const uint8_t *p = b->scales;
     for (int i = 0; i < 4; i++) {
         out->s[i] = d * (float)(p[i] & 63);
         out->m[i] = dmin * (float)(p[i + 4] & 63);
@@ -145,72 +124,128 @@ static void decode_scales_k(const uint8_t *p, float d, float dmin, struct block_
     }
 }
 
-/* Low halves of 32 bytes are one run of 32, high halves the next, four times. */
-static void decode_nibbles_k(const uint8_t *restrict qs, int8_t *restrict q) {
-    for (int run = 0; run < 8; run++)
-        for (int i = 0; i < 32; i++)
-            q[32 * run + i] = (int8_t)(qs[run / 2 * 32 + i] >> 4 * (run % 2) & 15);
-}
-
-static void decode_q4_k(const void *block, struct block_values *out) {
-    const struct block_q4_k *b = block;
-    decode_scales_k(b->scales, block_half(block_u16(b->d)), block_half(block_u16(b->dmin)), out);
-    decode_nibbles_k(b->qs, out->q);
-}
-
-static void decode_q5_k(const void *block, struct block_values *out) {
-    const struct block_q5_k *b = block;
-    decode_scales_k(b->scales, block_half(block_u16(b->d)), block_half(block_u16(b->dmin)), out);
-    decode_nibbles_k(b->qs, out->q);
-    decode_bits(b->qh, out->q, 4);
-}
-
-/* Runs 0 and 1 of 32 are the low halves of 64 bytes, runs 2 and 3 the high halves; twice. */
-static void decode_q6_k(const void *block, struct block_values *out) {
+static void scales_q6_k(const void *block, struct block_values *out) {
     const struct block_q6_k *b = block;
     float d = block_half(block_u16(b->d));
     for (int i = 0; i < 16; i++)
         out->s[i] = d * (float)b->scales[i];
-    for (int run = 0; run < 8; run++) {
-        const uint8_t *low = b->ql + run / 4 * 64 + run % 2 * 32;
-        const uint8_t *high = b->qh + run / 4 * 32;
-        int8_t *restrict q = out->q + 32 * run;
-        for (int i = 0; i < 32; i++)
-            q[i] = (int8_t)((low[i] >> run % 4 / 2 * 4 & 15) | (high[i] >> 2 * (run % 4) & 3) << 4);
-    }
-    center(out->q, 32);
 }
 
-static void decode_tq2_0(const void *block, struct block_values *out) {
+static void scales_tq2_0(const void *block, struct block_values *out) {
     const struct block_tq2_0 *b = block;
     float d = block_half(block_u16(b->d));
     for (int i = 0; i < 8; i++)
         out->s[i] = d;
-    decode_crumbs(b->qs, out->q);
-    center(out->q, 1);
 }
+
+/* ---- codes --------------------------------------------------------------------------------- */
+
+static void codes_q4_0(const void *block, int8_t *q) {
+    decode_nibbles(((const struct block_q4_0 *)block)->qs, q, 8);
+}
+
+static void codes_q4_1(const void *block, int8_t *q) {
+    decode_nibbles(((const struct block_q4_1 *)block)->qs, q, 0);
+}
+
+static void codes_q5_0(const void *block, int8_t *q) {
+    const struct block_q5_0 *b = block;
+    decode_nibbles(b->qs, q, 0);
+    decode_fifth_bits(b->qh, q, 16);
+}
+
+static void codes_q5_1(const void *block, int8_t *q) {
+    const struct block_q5_1 *b = block;
+    decode_nibbles(b->qs, q, 0);
+    decode_fifth_bits(b->qh, q, 0);
+}
+
+static void codes_q8_0(const void *block, int8_t *q) {
+    memcpy(q, ((const struct block_q8_0 *)block)->qs, 32);
+}
+
+static void codes_iq4_nl(const void *block, int8_t *q) {
+    decode_table(((const struct block_iq4_nl *)block)->qs, q, block_iq4_table);
+}
+
+static void codes_mxfp4(const void *block, int8_t *q) {
+    decode_table(((const struct block_mxfp4 *)block)->qs, q, block_e2m1_table);
+}
+
+static void codes_iq4_xs(const void *block, int8_t *q) {
+    const struct block_iq4_xs *b = block;
+    for (int i = 0; i < 8; i++)
+        decode_table(b->qs + 16 * i, q + 32 * i, block_iq4_table);
+}
+
+static void codes_q2_k(const void *block, int8_t *q) {
+    decode_crumbs(((const struct block_q2_k *)block)->qs, q);
+}
+
+static void codes_q3_k(const void *block, int8_t *q) {
+    const struct block_q3_k *b = block;
+    decode_crumbs(b->qs, q);
+    decode_bits(b->hmask, q, 2);
+    center(q, 4);
+}
+
+static void codes_q4_k(const void *block, int8_t *q) {
+    decode_nibbles_k(((const struct block_q4_k *)block)->qs, q);
+}
+
+static void codes_q5_k(const void *block, int8_t *q) {
+    const struct block_q5_k *b = block;
+    decode_nibbles_k(b->qs, q);
+    decode_bits(b->qh, q, 4);
+}
+
+/* Runs 0 and 1 of 32 are the low halves of 64 bytes, runs 2 and 3 the high halves; twice. */
+static void codes_q6_k(const void *block, int8_t *q) {
+    const struct block_q6_k *b = block;
+    for (int run = 0; run < 8; run++) {
+        const uint8_t *low = b->ql + run / 4 * 64 + run % 2 * 32;
+        const uint8_t *high = b->qh + run / 4 * 32;
+        int8_t *restrict to = q + 32 * run;
+        for (int i = 0; i < 32; i++)
+            to[i] = (int8_t)((low[i] >> run % 4 / 2 * 4 & 15) |
+                             (high[i] >> 2 * (run % 4) & 3) << 4);
+    }
+    center(q, 32);
+}
+
+static void codes_tq2_0(const void *block, int8_t *q) {
+    decode_crumbs(((const struct block_tq2_0 *)block)->qs, q);
+    center(q, 1);
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+#define FLOATS(name, bytes) [KERN_##name] = {{#name, 1, bytes}, {0, 0, NULL, NULL}}
+#define BLOCKS(name, lower, elements, group, has_min, scales) \
+    [KERN_##name] = {{#name, elements, sizeof(struct block_##lower)}, \
+                     {group, has_min, scales, codes_##lower}}
 
 static const struct type {
     struct kern_type_info info;
     struct block_form form;
 } types[KERN_TYPES] = {
-    [KERN_F32] = {{"F32", 1, 4}, {0, 0, NULL}},
-    [KERN_F16] = {{"F16", 1, 2}, {0, 0, NULL}},
-    [KERN_BF16] = {{"BF16", 1, 2}, {0, 0, NULL}},
-    [KERN_Q4_0] = {{"Q4_0", 32, sizeof(struct block_q4_0)}, {32, 0, decode_q4_0}},
-    [KERN_Q4_1] = {{"Q4_1", 32, sizeof(struct block_q4_1)}, {32, 1, decode_q4_1}},
-    [KERN_Q5_0] = {{"Q5_0", 32, sizeof(struct block_q5_0)}, {32, 0, decode_q5_0}},
-    [KERN_Q5_1] = {{"Q5_1", 32, sizeof(struct block_q5_1)}, {32, 1, decode_q5_1}},
-    [KERN_Q8_0] = {{"Q8_0", 32, sizeof(struct block_q8_0)}, {32, 0, decode_q8_0}},
-    [KERN_Q2_K] = {{"Q2_K", 256, sizeof(struct block_q2_k)}, {16, 1, decode_q2_k}},
-    [KERN_Q3_K] = {{"Q3_K", 256, sizeof(struct block_q3_k)}, {16, 0, decode_q3_k}},
-    [KERN_Q4_K] = {{"Q4_K", 256, sizeof(struct block_q4_k)}, {32, 1, decode_q4_k}},
-    [KERN_Q5_K] = {{"Q5_K", 256, sizeof(struct block_q5_k)}, {32, 1, decode_q5_k}},
-    [KERN_Q6_K] = {{"Q6_K", 256, sizeof(struct block_q6_k)}, {16, 0, decode_q6_k}},
-    [KERN_IQ4_NL] = {{"IQ4_NL", 32, sizeof(struct block_iq4_nl)}, {32, 0, decode_iq4_nl}},
-    [KERN_IQ4_XS] = {{"IQ4_XS", 256, sizeof(struct block_iq4_xs)}, {32, 0, decode_iq4_xs}},
-    [KERN_TQ2_0] = {{"TQ2_0", 256, sizeof(struct block_tq2_0)}, {32, 0, decode_tq2_0}},
-    [KERN_MXFP4] = {{"MXFP4", 32, sizeof(struct block_mxfp4)}, {32, 0, decode_mxfp4}},
+    FLOATS(F32, 4),
+    FLOATS(F16, 2),
+    FLOATS(BF16, 2),
+    BLOCKS(Q4_0, q4_0, 32, 32, 0, scales_one),
+    BLOCKS(Q4_1, q4_1, 32, 32, 1, scales_pair),
+    BLOCKS(Q5_0, q5_0, 32, 32, 0, scales_one),
+    BLOCKS(Q5_1, q5_1, 32, 32, 1, scales_pair),
+    BLOCKS(Q8_0, q8_0, 32, 32, 0, scales_one),
+    BLOCKS(Q2_K, q2_k, 256, 16, 1, scales_q2_k),
+    BLOCKS(Q3_K, q3_k, 256, 16, 0, scales_q3_k),
+    BLOCKS(Q4_K, q4_k, 256, 32, 1, scales_q4_k),
+    BLOCKS(Q5_K, q5_k, 256, 32, 1, scales_q4_k),
+    BLOCKS(Q6_K, q6_k, 256, 16, 0, scales_q6_k),
+    BLOCKS(IQ4_NL, iq4_nl, 32, 32, 0, scales_one),
+    BLOCKS(IQ4_XS, iq4_xs, 256, 32, 0, scales_iq4_xs),
+    BLOCKS(TQ2_0, tq2_0, 256, 32, 0, scales_tq2_0),
+    BLOCKS(MXFP4, mxfp4, 32, 32, 0, scales_mxfp4),
 };
 
 const struct kern_type_info *kern_type_info(int t) {
@@ -218,7 +253,7 @@ const struct kern_type_info *kern_type_info(int t) {
 }
 
 const struct block_form *block_form(int t) {
-    return t >= 0 && t < KERN_TYPES && types[t].form.decode ? &types[t].form : NULL;
+    return t >= 0 && t < KERN_TYPES && types[t].form.codes ? &types[t].form : NULL;
 }
 
 size_t kern_row_bytes(int t, int64_t n) {
@@ -242,12 +277,12 @@ void kern_dequantize(int t, const void *src, float *dst, int64_t n) {
     const struct block_form *form = &types[t].form;
     const uint8_t *p = src;
     struct block_values v;
-    if (!form->decode) {
+    if (!form->codes) {
         dequantize_floats(t, p, dst, n);
         return;
     }
     for (int64_t at = 0; at < n; at += info->block, p += info->bytes) {
-        form->decode(p, &v);
+        block_decode(form, p, &v);
         for (int i = 0; i < info->block; i += 16) {
             int g = i / form->group;
             float *restrict y = dst + at + i;

@@ -87,7 +87,7 @@ static void back_to_floats(void) {
 /* The levels of a block: scale * level - min is the value, to the bit. */
 static void levels_of(const struct kern_grid *g, const uint8_t *b, int type, int8_t *level) {
     struct block_values v;
-    block_form(type)->decode(b, &v);
+    block_decode(block_form(type), b, &v);
     memcpy(level, v.q, (size_t)kern_type_info(type)->block);
     for (int i = 0; i < kern_type_info(type)->block; i++) {
         int ok = 0;
