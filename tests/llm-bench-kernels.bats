@@ -46,8 +46,8 @@ column() {
 
 @test "kernels: every type of weights, both layouts, no result beyond its tolerance" {
     kernels --op matmul,experts --n 1,5 --shape 64x512 >"$T/out"
-    for type in F32 F16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS BF16 MXFP4
-    do
+    for type in F32 F16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS BF16 \
+        TQ2_0 MXFP4; do
         for layout in packed file; do
             awk -F '\t' -v type=$type -v layout=$layout '
                 NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }

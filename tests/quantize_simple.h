@@ -179,6 +179,18 @@ static inline void quantize_q8_0(const float *x, uint8_t *b) {
         b[2 + j] = (uint8_t)round_clamp(x[j], d, -127, 127);
 }
 
+/* Ternary: -1, 0, 1 times the largest magnitude; 0, 1, 2 in two bits, four elements 32 apart in a
+ * byte, twice. */
+static inline void quantize_tq2_0(const float *x, uint8_t *b) {
+    float d = store_half(b + 64, fabsf(signed_max(x, 256)));
+
+    memset(b, 0, 64);
+    for (int i = 0; i < 256; i++) {
+        int q = round_clamp(x[i], d, -1, 1) + 1;
+        b[i / 128 * 32 + i % 32] |= (uint8_t)(q << i / 32 % 4 * 2);
+    }
+}
+
 /* Q4_0 and Q5_0: value = d * (q - half). */
 static inline void quantize_symmetric(const float *x, uint8_t *b, int bits) {
     int half = 1 << (bits - 1);
@@ -408,6 +420,7 @@ static inline void quantize_block(int type, const float *x, uint8_t *b) {
     case KERN_Q5_K: quantize_q45_k(x, b, 5); return;
     case KERN_Q6_K: quantize_q6_k(x, b); return;
     case KERN_IQ4_XS: quantize_iq4_xs(x, b); return;
+    case KERN_TQ2_0: quantize_tq2_0(x, b); return;
     }
 }
 

@@ -27,7 +27,7 @@ GREEDY = 64
 BASE_POSITIONS = [100, 255]
 ARCHS = "llama mixtral qwen2 qwen3 qwen2moe qwen3moe olmoe gemma3".split()
 TYPES = ("F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS "
-         "MXFP4").split()
+         "MXFP4 TQ2_0").split()
 KV = {"f16": (llama_cpp.GGML_TYPE_F16, False), "q8_0": (llama_cpp.GGML_TYPE_Q8_0, True),
       "f32": (llama_cpp.GGML_TYPE_F32, False)}
 MOE_PROMPTS = ["Once upon a time", "The whale rose slowly out of the dark water, and the captain",
