@@ -86,6 +86,29 @@ folder() {
     sum=$(sha256sum <"$T/smollm/model.safetensors")
     fails 1 convert --type f16 "$T/smollm" "$T/smollm/model.safetensors"
     [ "$sum" = "$(sha256sum <"$T/smollm/model.safetensors")" ]
+    for file in config.json generation_config.json tokenizer.json tokenizer_config.json; do
+        fails 1 convert --type f16 "$T/smollm" "$T/smollm/$file"
+        cmp "tests/hf/smollm/$file" "$T/smollm/$file"
+    done
+    "$QUANT" convert --type f16 "$T/smollm" "$T/smollm/model.gguf"
+    "$QUANT" convert --type f16 "$T/smollm" "$T/smollm/model.gguf"
     fails 1 convert --type f16 tests/hf/smollm /dev/full
     grep -q "No space left" "$T/err"
+}
+
+@test "hf: files that are none, or outside the folder, are refused at once" {
+    for file in model.safetensors.index.json model-00002-of-00003.safetensors config.json \
+            tokenizer.json; do
+        folder llama
+        rm "$T/llama/$file"
+        mkfifo "$T/llama/$file"
+        run timeout 20 "$QUANT" convert --type f16 "$T/llama" "$T/out.gguf"
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"llama/$file: not a regular file" ]]
+        rm -r "$T/llama"
+    done
+    folder llama
+    sed -i 's|"model-00002|"../model-00002|' "$T/llama/model.safetensors.index.json"
+    fails 1 convert --type f16 "$T/llama" "$T/out.gguf"
+    grep -q "index.json: byte .*: expected the name of a file in this folder" "$T/err"
 }

@@ -487,6 +487,26 @@ static void npy_headers_follow_the_format(void) {
     free(path);
 }
 
+static void small_files_are_small_unpacked_too(void) {
+    static const char zeros[100000];
+    struct buf out = {0};
+    struct err e = {""};
+    char *path = scratch_path("small.zst");
+    struct zio *z = zio_open_write(path, &e);
+    CHECK(z && !zio_write(z, zeros, sizeof zeros, &e) && !zio_close(z, &e));
+    CHECK_INT(zio_read_small(path, sizeof zeros, &out, &e), 0);
+    CHECK_INT(out.len, sizeof zeros);
+    CHECK_INT(zio_read_small(path, sizeof zeros - 1, &out, &e), -1);
+    CHECK(strstr(e.text, "unpacks to more than 99999 bytes"));
+    CHECK_INT(zio_read_small(path, 10, &out, &e), -1);
+    CHECK(strstr(e.text, "at most 10 are expected"));
+    CHECK(!unlink(path) && !mkfifo(path, 0600));        /* which nobody writes to */
+    CHECK_INT(zio_read_small(path, 10, &out, &e), -1);
+    CHECK(strstr(e.text, "not a regular file"));
+    buf_free(&out);
+    free(path);
+}
+
 int main(void) {
     RUN(what_is_written_is_read);
     RUN(names_do_not_decide_what_is_read);
@@ -505,6 +525,7 @@ int main(void) {
     RUN(unreadable_things_are_named);
     RUN(abort_leaves_nothing);
     RUN(npy_headers_follow_the_format);
+    RUN(small_files_are_small_unpacked_too);
     scratch_remove();
     return check_done();
 }

@@ -15,6 +15,7 @@
 #include "lib/format/jsonr.h"
 #include "lib/format/zio.h"
 
+#define MAX_INDEX ((size_t)1 << 28)      /* bytes; the largest models have 10 MB */
 #define MAX_FILES 4096          /* the largest models have hundreds */
 
 /* Sorted names of files, and which tensors the index puts where. */
@@ -77,8 +78,10 @@ static int read_index(const char *path, struct index *x, struct err *err) {
     struct jsonr_text key;
     int found = 0;
     int rc;
-    if (zio_read_all(path, &text, err))
+    if (zio_read_small(path, MAX_INDEX, &text, err)) {
+        buf_free(&text);
         return -1;
+    }
     jsonr_begin(&r, path, text.data ? text.data : "", text.len, err);
     rc = jsonr_enter(&r, '{');
     while (!rc && jsonr_key(&r, &key) > 0) {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -354,16 +355,17 @@ void zio_abort(struct zio *z) {
     free_zio(z);
 }
 
-int zio_read_all(const char *path, struct buf *out, struct err *err) {
-    struct zio *z = zio_open_read(path, err);
-    if (!z)
-        return -1;
+/* All of a stream, at most `most` bytes; closes it. */
+static int read_rest(struct zio *z, size_t most, struct buf *out, struct err *err) {
+    size_t start = out->len;
     ssize_t got;
     do {
         buf_reserve(out, 1 << 16);
         got = zio_read(z, out->data + out->len, 1 << 16, err);
         if (got > 0)
             out->len += (size_t)got;
+        if (out->len - start > most)
+            got = err_set(err, "%s: unpacks to more than %zu bytes", z->name, most);
     } while (got > 0);
     if (got < 0) {
         zio_abort(z);
@@ -371,4 +373,22 @@ int zio_read_all(const char *path, struct buf *out, struct err *err) {
     }
     out->data[out->len] = '\0';
     return zio_close(z, err);
+}
+
+int zio_read_all(const char *path, struct buf *out, struct err *err) {
+    struct zio *z = zio_open_read(path, err);
+    return z ? read_rest(z, SIZE_MAX, out, err) : -1;
+}
+
+int zio_read_small(const char *path, size_t most, struct buf *out, struct err *err) {
+    struct stat st;
+    if (stat(path, &st))
+        return err_set(err, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, "%s: not a regular file", path);
+    if ((uint64_t)st.st_size > most)
+        return err_set(err, "%s: %lld bytes, at most %zu are expected", path,
+                       (long long)st.st_size, most);
+    struct zio *z = zio_open_read(path, err);
+    return z ? read_rest(z, most, out, err) : -1;
 }

@@ -37,5 +37,8 @@ const char *zio_name(const struct zio *z);
 
 /* Appends all of a file; NUL-terminated. 0 or -1. */
 int zio_read_all(const char *path, struct buf *out, struct err *err);
+/* The same of a regular file that is of at most `most` bytes, packed or not: others are refused
+ * before they cost memory or wait for a writer. */
+int zio_read_small(const char *path, size_t most, struct buf *out, struct err *err);
 
 #endif

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/format/zio.h"
 
@@ -45,18 +45,9 @@ enum { FAMILIES = sizeof families / sizeof *families };
 
 int hf_read_file(const char *path, const char *name, size_t max, struct buf *out,
                  struct err *err) {
-    struct stat st;
     char *full = mem_printf("%s/%s", path, name);
-    int rc = 0;
-    if (stat(full, &st))
-        rc = errno == ENOENT ? 1 : err_set(err, "%s: %s", full, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        rc = err_set(err, "%s: not a regular file", full);
-    else if ((uint64_t)st.st_size > max)
-        rc = err_set(err, "%s: %lld bytes, at most %zu are expected", full,
-                     (long long)st.st_size, max);
-    else
-        rc = zio_read_all(full, out, err);
+    int none = access(full, F_OK) && errno == ENOENT;
+    int rc = none ? 1 : zio_read_small(full, max, out, err);
     free(full);
     return rc;
 }

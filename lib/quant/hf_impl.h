@@ -55,12 +55,15 @@ struct hf_tensor {
     float *made;                /* [ne[0]]: computed, not from the folder */
 };
 
+#define HF_SMALL 9
+
 struct hf {
     struct source source;       /* first */
     struct hf_config config;
     struct st_set *set;
     struct hf_tensor *tensor;   /* [source.tensors] */
     char *pre;                  /* of the options, or NULL */
+    char *small[HF_SMALL];      /* paths of the files beside the weights, there or not */
 };
 
 /* A small file of the folder as an object; *doc NULL and 0 when there is none and it need not be. */

@@ -146,9 +146,18 @@ static int put_keys(struct source *s, struct gguf_writer *w, struct err *err) {
     return hf_put_model((struct hf *)s, w, err);
 }
 
-/* The weights; the small files are read whole before anything is written. */
+static const char *const small_files[HF_SMALL] = {
+    "config.json", "generation_config.json", "model.safetensors.index.json", "tokenizer.json",
+    "tokenizer.model", "tokenizer_config.json", "added_tokens.json", "chat_template.jinja",
+    "chat_template.json"};
+
+/* The weights, then what stands beside them. */
 static const char *get_file(const struct source *s, int i) {
-    return st_path(hf_of(s)->set, i);
+    const struct hf *h = hf_of(s);
+    int parts = 0;
+    while (st_path(h->set, parts))
+        parts++;
+    return i < parts ? st_path(h->set, i) : i - parts < HF_SMALL ? h->small[i - parts] : NULL;
 }
 
 static void close_hf(struct source *s) {
@@ -159,6 +168,8 @@ static void close_hf(struct source *s) {
     shape_free(s->shape);
     free(s->path);
     free(h->pre);
+    for (int i = 0; i < HF_SMALL; i++)
+        free(h->small[i]);
     free(h);
 }
 
@@ -173,6 +184,8 @@ struct source *hf_open(const char *path, const struct hf_options *opt, struct er
     s->ops = &ops;
     s->path = mem_strdup(path);
     h->pre = opt && opt->pre ? mem_strdup(opt->pre) : NULL;
+    for (int i = 0; i < HF_SMALL; i++)
+        h->small[i] = mem_printf("%s/%s", path, small_files[i]);
     if (hf_config_open(&h->config, path, err))
         goto fail;
     snprintf(s->arch, sizeof s->arch, "%s", h->config.family->arch);
