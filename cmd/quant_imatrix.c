@@ -26,7 +26,7 @@ enum { OPT_IN = OPT_VERB, OPT_SHOW, OPT_HEAD, OPT_SENSITIVITY };
 static const char *const usage[] = {
     "usage: llm-quant imatrix -m MODEL -f TEXT -o FILE [OPTION]...\n"
     "       llm-quant imatrix --in FILE... [-o FILE] [--show]\n"
-    "Collects the importance of weights from a text: squares of what they are multiplied by.\n\n"
+    "Collects the importance of weights from a text: mean squares of what they multiply.\n\n"
     "Input\n"
     "  -m, --model MODEL      GGUF file or address, best not quantized\n"
     "  -f, --file FILE        calibration text (- is stdin)\n"
@@ -38,8 +38,8 @@ static const char *const usage[] = {
     "                         table: table, tsv, csv, jsonl, md or sql (default: a table on a\n"
     "                         terminal, tsv in a pipe)\n"
     "      --process-output   the head (output.weight), too, as in llama-imatrix\n"
-    "      --sensitivity[=N]  measures, too, what an error in each matrix does to the predictions,\n"
-    "                         over N chunks (default 8) spread over the text: what convert --target\n"
+    "      --sensitivity[=N]  measures, too, what an error in each matrix does to predictions, over\n"
+    "                         N chunks (default 8) spread over the text: what convert --target\n"
     "                         goes by; half a pass over them for each matrix\n"
     "      --show             a table of what the matrix holds, a row for each tensor\n"
     "      --json             JSON Lines in place of a table\n"
@@ -140,8 +140,8 @@ static void parse(struct options *o, int argc, char **argv) {
 
 struct collect {
     const struct options *o;
-    struct quant_engine engine;
-    struct quant_chunks chunks;
+    const struct quant_engine *engine;
+    const struct quant_chunks *chunks;
     struct gather *gather;
     struct session *session;
     int together;               /* chunks of a pass, side by side */
@@ -151,11 +151,11 @@ struct collect {
 
 static void open_session(struct collect *c) {
     const struct options *o = c->o;
-    struct quant_engine *e = &c->engine;
+    const struct quant_engine *e = c->engine;
     struct err err;
-    int tokens = c->chunks.tokens;
+    int tokens = c->chunks->tokens;
     c->together = tokens < BATCH ? BATCH / tokens : 1;
-    c->together = c->together < c->chunks.chunks ? c->together : c->chunks.chunks;
+    c->together = c->together < c->chunks->chunks ? c->together : c->chunks->chunks;
     c->batch = c->together * tokens < BATCH ? c->together * tokens : BATCH;
     c->row = mem_array((size_t)c->batch, sizeof *c->row);
     c->gather = gather_new(e->model, e->par, o->head);
@@ -181,9 +181,9 @@ static void run_rows(struct collect *c) {
 
 /* n chunks from `first` on, each in a sequence of its own. */
 static void run_chunks(struct collect *c, int first, int n) {
-    int tokens = c->chunks.tokens;
+    int tokens = c->chunks->tokens;
     for (int seq = 0; seq < n; seq++) {
-        const int32_t *token = c->chunks.token + (int64_t)(first + seq) * tokens;
+        const int32_t *token = c->chunks->token + (int64_t)(first + seq) * tokens;
         session_truncate(c->session, seq, 0);
         for (int pos = 0; pos < tokens; pos++) {
             c->row[c->n++] = (struct session_row){.seq = seq, .pos = pos, .token = token[pos]};
@@ -195,30 +195,27 @@ static void run_chunks(struct collect *c, int first, int n) {
         run_rows(c);
 }
 
-static struct imatrix *collect(const struct options *o) {
-    struct collect c = {.o = o};
+static struct imatrix *collect(const struct options *o, const struct quant_engine *engine,
+                               const struct quant_chunks *chunks) {
+    struct collect c = {.o = o, .engine = engine, .chunks = chunks};
     struct err err;
     struct progress bar;
-    quant_engine_open(&c.engine, &o->common, o->model, 1);
-    quant_chunks_read(&o->text, c.engine.vocab, &c.chunks);
     open_session(&c);
     progress_start(&bar, "collecting", PROGRESS_COUNT, o->common.quiet);
-    for (int i = 0; i < c.chunks.chunks; i += c.together) {
-        int n = c.chunks.chunks - i < c.together ? c.chunks.chunks - i : c.together;
+    for (int i = 0; i < chunks->chunks; i += c.together) {
+        int n = chunks->chunks - i < c.together ? chunks->chunks - i : c.together;
         run_chunks(&c, i, n);
-        progress_update(&bar, i + n, c.chunks.chunks);
+        progress_update(&bar, i + n, chunks->chunks);
     }
     progress_end(&bar);
     struct imatrix *m = imatrix_new();
-    m->chunk_tokens = c.chunks.tokens;
+    m->chunk_tokens = chunks->tokens;
     if (gather_finish(c.gather, m, &err))
         die_err(&err);
     imatrix_add_dataset(m, input_name(o->text.path));
     session_free(c.session);
     gather_free(c.gather);
     free(c.row);
-    free(c.chunks.token);
-    quant_engine_close(&c.engine);
     return m;
 }
 
@@ -229,6 +226,19 @@ static void merge(struct imatrix *to, struct imatrix *from, const char *path) {
     if (imatrix_merge(to, from, &err))
         die("%s: %s", input_name(path), err.text);
     imatrix_free(from);
+}
+
+/* Adds what the text says. It is read once: it may come from a pipe. */
+static void run_text(const struct options *o, struct imatrix *sum) {
+    struct quant_engine engine;
+    struct quant_chunks chunks;
+    quant_engine_open(&engine, &o->common, o->model, 1);
+    quant_chunks_read(&o->text, engine.vocab, &chunks);
+    merge(sum, collect(o, &engine, &chunks), o->text.path);
+    if (o->sensitivity)
+        imatrix_measure(sum, &o->common, &engine, &chunks, o->sensitivity);
+    free(chunks.token);
+    quant_engine_close(&engine);
 }
 
 /* Files first, in order, then the text. The chunks of the sum are those of -c, else of the first
@@ -250,7 +260,7 @@ static struct imatrix *gather_all(const struct options *o) {
     for (int i = 0; i < o->ins; i++)
         merge(sum, in[i], o->in[i]);
     if (o->model)
-        merge(sum, collect(o), o->text.path);
+        run_text(o, sum);
     free(in);
     return sum;
 }
@@ -260,8 +270,6 @@ int quant_imatrix(int argc, char **argv) {
     struct err err;
     parse(&o, argc, argv);
     struct imatrix *m = gather_all(&o);
-    if (o.sensitivity)
-        imatrix_measure(m, &o.common, o.model, &o.text, o.sensitivity);
     if (o.output && imatrix_write(m, o.output, o.legacy, &err))
         die_err(&err);
     if (!o.common.quiet)

@@ -9,10 +9,8 @@
 void imatrix_say_unseen(const struct imatrix *m);
 /* A row for each tensor on stdout, in order of the layers. */
 void imatrix_show(const struct imatrix *m, const struct common *common);
-
-
-/* Puts sensitivities into m, measured on so many chunks of the text. */
-void imatrix_measure(struct imatrix *m, const struct common *common, const char *model,
-                     const struct quant_text *text, int chunks);
+/* Puts sensitivities into m, measured on at most so many of the chunks; c then holds these only. */
+void imatrix_measure(struct imatrix *m, const struct common *common, const struct quant_engine *e,
+                     struct quant_chunks *c, int chunks);
 
 #endif

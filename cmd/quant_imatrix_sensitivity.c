@@ -1,7 +1,6 @@
-/* quant_imatrix_sensitivity.c - llm-quant imatrix --sensitivity: what an error in each tensor costs */
+/* quant_imatrix_sensitivity.c - llm-quant imatrix --sensitivity: what errors cost, tensor by tensor */
 #include "cmd/quant_imatrix.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/progress.h"
@@ -22,23 +21,17 @@ static void spread(struct quant_chunks *c, int most) {
     c->chunks = most;
 }
 
-void imatrix_measure(struct imatrix *m, const struct common *common, const char *model,
-                     const struct quant_text *text, int chunks) {
-    struct quant_engine e;
-    struct quant_chunks c;
+void imatrix_measure(struct imatrix *m, const struct common *common, const struct quant_engine *e,
+                     struct quant_chunks *c, int chunks) {
     struct progress bar;
     struct err err;
-    quant_engine_open(&e, common, model, 1);
-    quant_chunks_read(text, e.vocab, &c);
-    spread(&c, chunks);
-    const struct sensitivity s = {.model = e.model, .kern = e.kern, .par = e.par,
-                                  .token = c.token, .chunks = c.chunks, .tokens = c.tokens,
+    spread(c, chunks);
+    const struct sensitivity s = {.model = e->model, .kern = e->kern, .par = e->par,
+                                  .token = c->token, .chunks = c->chunks, .tokens = c->tokens,
                                   .progress = show, .arg = &bar};
     progress_start(&bar, "measuring", PROGRESS_COUNT, common->quiet);
     int rc = sensitivity_measure(&s, m, &err);
     progress_end(&bar);
     if (rc)
         die_err(&err);
-    free(c.token);
-    quant_engine_close(&e);
 }

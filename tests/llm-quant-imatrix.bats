@@ -84,6 +84,39 @@ collect() {
     grep -q "^token_embd.weight	256	1	64	" "$T/tsv"
 }
 
+# measure ARGUMENTS...: importance and sensitivities of a tiny model.
+measure() {
+    [ -f "$T/llama.gguf" ] || "${BUILD:-build}/tests/make_models" llama F32 "$T/llama.gguf"
+    "$QUANT" imatrix -q -m "$T/llama.gguf" -c 64 "$@"
+}
+
+@test "imatrix: sensitivities are the same for any threads, and --target goes by them" {
+    calibration >"$T/calib"
+    measure -f "$T/calib" --sensitivity=3 -t 1 -o "$T/one"
+    measure -f "$T/calib" --sensitivity=3 -t 3 -o "$T/three"
+    cmp "$T/one" "$T/three"
+    measure -f - --sensitivity=3 -o - <"$T/calib" >"$T/pipe"
+    # All but the name of the text.
+    [ "$(stat -c %s "$T/pipe")" -gt 1000 ]
+    "$QUANT" show --metadata "$T/one" | grep -q 'llmutils.sensitivity'
+    "$QUANT" imatrix -q --in "$T/one" -o "$T/again"
+    cmp "$T/one" "$T/again"
+    "$QUANT" convert --target 4.2bpw --imatrix "$T/one" "$T/llama.gguf" "$T/out.gguf" 2>"$T/err"
+    grep -q '4.1[0-9]* bits a weight; a KL divergence of 0.[0-9]* expected' "$T/err"
+    "$QUANT" convert --target 4.2bpw --imatrix "$T/pipe" --dry-run "$T/llama.gguf" 2>/dev/null |
+        grep -q 'target, measured$'
+}
+
+@test "imatrix: --sensitivity wants a model, a text and a place" {
+    calibration >"$T/calib"
+    fails 2 imatrix --in $REFERENCE.gguf --sensitivity -o "$T/x"
+    fails 2 imatrix -m "$MODEL" -f "$T/calib" --sensitivity --format legacy -o "$T/x"
+    for n in 0 x -1; do
+        fails 2 imatrix -m "$MODEL" -f "$T/calib" --sensitivity=$n -o "$T/x"
+    done
+    [ ! -e "$T/x" ]
+}
+
 @test "imatrix: what it wants is said in a line, exit 2" {
     calibration >"$T/calib"
     fails 2 imatrix
