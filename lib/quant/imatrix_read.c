@@ -133,9 +133,9 @@ static int take_sensitivity(const struct reader *r, const struct gguf *g) {
     m->sensitivity = mem_array((size_t)v.n, sizeof *m->sensitivity);
     for (int i = 0; i < m->n_sensitivity; i++) {
         m->sensitivity[i] = gguf_array_float(&v, (uint64_t)i);
-        if (!isfinite(m->sensitivity[i]))
-            return err_set(r->err, "%s: the sensitivity of \"%s\" is not finite", r->name,
-                           m->sensitive[i]);
+        if (!(m->sensitivity[i] >= 0) || isinf(m->sensitivity[i]))
+            return err_set(r->err, "%s: the sensitivity of \"%s\" is %g: expected 0 or more",
+                           r->name, m->sensitive[i], m->sensitivity[i]);
     }
     return 0;
 }

@@ -67,6 +67,7 @@ static void take_row(const struct rows *w, int i) {
         for (int64_t v = 0; v < r->vocab; v++)
             p[v] = expf((float)((double)l[v] - lse));
         r->entropy[at] = dot(p, l, r->vocab) - lse;
+        w->kl[i] = isfinite(r->entropy[at]) ? 0 : NAN;
     } else {
         w->kl[i] = r->entropy[at] - (dot(p, l, r->vocab) - lse);
     }
@@ -135,7 +136,8 @@ static int mean_kl(struct run *r, int from, int keep, double *kl, struct err *er
             return -1;
     }
     *kl = sum / ((double)s->chunks * r->scored);
-    return 0;
+    return isfinite(*kl) ? 0 : err_set(err, "%s: its predictions are not finite",
+                                       gguf_path(s->model->gguf));
 }
 
 /* ---- one matrix ---------------------------------------------------------------------------- */
@@ -146,11 +148,11 @@ static int mean_kl(struct run *r, int from, int keep, double *kl, struct err *er
 struct coarse {
     const struct run *r;
     const struct kern_weight *w;
-    const struct gguf_tensor *const *part;
-    const struct imatrix_entry *entry;      /* NULL: none */
+    const struct gguf_tensor *const *part;  /* [parts] tensors: one, or one for each expert */
     int64_t parts;
+    const struct imatrix_entry **entry;     /* [parts] NULL: none */
     int type;
-    struct loss loss[PARTS];
+    struct loss *loss;                      /* [mats][PARTS] */
 };
 
 /* The rows [begin, end) of matrix mat, out of the file and coarsely back. */
@@ -173,37 +175,65 @@ static void coarsen(const struct coarse *k, int64_t mat, int64_t begin, int64_t 
     free(block);
 }
 
+/* Importance of matrix mat, NULL: none; and its weight among the matrices, as in loss_tensor. */
+static const float *weigh(const struct coarse *k, int64_t mat, float *importance, double *weight) {
+    const struct imatrix_entry *e = k->entry[k->parts > 1 ? mat : 0];
+    int64_t at = k->parts > 1 ? 0 : mat;
+    *weight = e && k->w->mats > 1 ? (double)e->count[at] + 1 : 1;
+    return e && !imatrix_mean(e, at, importance) ? importance : NULL;
+}
+
 static void coarsen_parts(void *arg, int ith, int nth) {
     struct coarse *k = arg;
     const struct kern_weight *w = k->w;
-    float *importance = mem_array((size_t)w->cols, sizeof *importance);
+    float *room = mem_array((size_t)w->cols, sizeof *room);
     for (int64_t mat = 0; mat < w->mats; mat++) {
-        double weight = k->entry && w->mats > 1 ? (double)k->entry->count[mat] + 1 : 1;
-        int none = !k->entry || imatrix_mean(k->entry, mat, importance);
+        double weight;
+        const float *importance = weigh(k, mat, room, &weight);
         for (int p = ith; p < PARTS; p += nth)
-            coarsen(k, mat, w->rows * p / PARTS, w->rows * (p + 1) / PARTS,
-                    none ? NULL : importance, weight, &k->loss[p]);
+            coarsen(k, mat, w->rows * p / PARTS, w->rows * (p + 1) / PARTS, importance, weight,
+                    &k->loss[mat * PARTS + p]);
     }
-    free(importance);
+    free(room);
 }
 
-/* Puts a coarse copy of w, in floats, at r->trial; its relative loss. */
-static double make_coarse(struct run *r, const struct kern_weight *w,
-                          const struct gguf_tensor *const *part, int64_t parts) {
-    char *name = mem_strndup(part[0]->name.data, part[0]->name.len);
-    const struct imatrix_entry *e = imatrix_find(r->m, name);
+static const struct imatrix_entry *entry_of(const struct imatrix *m, const struct gguf_tensor *t,
+                                            int64_t cols, int64_t mats) {
+    char *name = mem_strndup(t->name.data, t->name.len);
+    const struct imatrix_entry *e = imatrix_find(m, name);
     free(name);
-    if (e && (e->cols != w->cols || e->mats != w->mats))
-        e = NULL;
-    struct coarse k = {.r = r, .w = w, .part = part, .entry = e, .parts = parts,
+    return e && e->cols == cols && e->mats == mats ? e : NULL;
+}
+
+/* The relative loss of all matrices; share[parts]: how much of their energy each tensor has. */
+static double sum_up(const struct coarse *k, double *share) {
+    struct loss all = {0, 0};
+    for (int64_t mat = 0; mat < k->w->mats; mat++)
+        for (int i = 0; i < PARTS; i++) {
+            const struct loss *l = &k->loss[mat * PARTS + i];
+            all.error += l->error;
+            all.energy += l->energy;
+            share[k->parts > 1 ? mat : 0] += l->energy;
+        }
+    for (int64_t i = 0; i < k->parts; i++)
+        share[i] = all.energy > 0 ? share[i] / all.energy : 0;
+    return loss_relative(&all);
+}
+
+/* Puts a coarse copy of w, in floats, at r->trial; its relative loss, and share[parts] as above. */
+static double make_coarse(struct run *r, const struct kern_weight *w,
+                          const struct gguf_tensor *const *part, int64_t parts, double *share) {
+    struct coarse k = {.r = r, .w = w, .part = part, .parts = parts,
                        .type = ftype_fallback(KERN_Q3_K, w->cols)};
+    k.entry = mem_array((size_t)parts, sizeof *k.entry);
+    k.loss = mem_array((size_t)w->mats * PARTS, sizeof *k.loss);
+    for (int64_t i = 0; i < parts; i++)
+        k.entry[i] = entry_of(r->m, part[i], w->cols, parts > 1 ? 1 : w->mats);
     par_run(r->s->par, coarsen_parts, &k);
-    struct loss sum = {0, 0};
-    for (int i = 0; i < PARTS; i++) {
-        sum.error += k.loss[i].error;
-        sum.energy += k.loss[i].energy;
-    }
-    return loss_relative(&sum);
+    double loss = sum_up(&k, share);
+    free(k.entry);
+    free(k.loss);
+    return loss;
 }
 
 static void put(struct imatrix *m, const struct gguf_tensor *t, double sensitivity) {
@@ -222,7 +252,8 @@ static int try_weight(struct run *r, int layer, const struct kern_weight *w,
     const struct gguf_tensor *const *part = model_weight_tensors(r->s->model, w, &parts);
     if (!part)
         return 0;
-    double loss = make_coarse(r, w, part, parts);
+    double *share = mem_array((size_t)parts, sizeof *share);
+    double loss = make_coarse(r, w, part, parts, share);
     struct kern_weight kept = *place;
     struct kern_weight kept_also = also ? *also : kept;
     *place = (struct kern_weight){
@@ -235,11 +266,12 @@ static int try_weight(struct run *r, int layer, const struct kern_weight *w,
     *place = kept;
     if (also)
         *also = kept_also;
+    double sensitivity = !status && loss > 0 && kl > 0 ? kl / loss : 0;
+    for (int64_t i = 0; i < parts && !status; i++)
+        put(r->m, part[i], sensitivity * share[i]);
+    free(share);
     if (status)
         return -1;
-    double sensitivity = loss > 0 && kl > 0 ? kl / loss : 0;
-    for (int64_t i = 0; i < parts; i++)
-        put(r->m, part[i], sensitivity);
     if (r->s->progress)
         r->s->progress(r->s->arg, ++r->done, r->total);
     return 0;
