@@ -39,8 +39,8 @@ static const char *const usage[] = {
     "      --output-type TYPE     type of output.weight\n"
     "      --embedding-type TYPE  type of token_embd.weight\n"
     "      --allow-requantize make quantized tensors of quantized ones: their errors add up\n"
-    "      --pre NAME         of a folder: tokenizer.ggml.pre, where tokenizer.json tells none that\n"
-    "                         is known (llama-bpe, qwen2, gpt-2, ...)\n"
+    "      --pre NAME         of a folder: tokenizer.ggml.pre, where tokenizer.json tells none\n"
+    "                         that is known (llama-bpe, qwen2, gpt-2, ...)\n"
     "      --imatrix FILE     importance of columns, of llm-quant imatrix or llama-imatrix\n"
     "Report\n"
     "      --dry-run          write nothing, print what each tensor becomes, and why\n",
@@ -79,7 +79,7 @@ static void parse_option(struct convert_options *o, int c, const char **recipe) 
     struct err e;
     switch (c) {
     case OPT_TYPE: o->mix = find_mix(optarg); break;
-    case OPT_RECIPE: *recipe = optarg; break;
+    case OPT_RECIPE: common_take_stdin(optarg); *recipe = optarg; break;
     case OPT_TENSOR:
         if (recipe_add(o->recipe, optarg, &e))
             usage_die("%s", e.text);
@@ -87,7 +87,7 @@ static void parse_option(struct convert_options *o, int c, const char **recipe) 
     case OPT_OUTPUT_TYPE: o->output = find_type("--output-type", optarg); break;
     case OPT_EMBEDDING_TYPE: o->embedding = find_type("--embedding-type", optarg); break;
     case OPT_PURE: o->pure = 1; break;
-    case OPT_IMATRIX: o->imatrix = optarg; break;
+    case OPT_IMATRIX: common_take_stdin(optarg); o->imatrix = optarg; break;
     case OPT_REQUANTIZE: o->requantize = 1; break;
     case OPT_PRE: o->pre = optarg; break;
     case OPT_DRY_RUN: o->dry_run = 1; break;
@@ -167,7 +167,8 @@ static void write_model(const struct convert_options *o, const struct convert_pl
     const struct convert c = {
         .source = p->source, .type = type, .file_type = p->file_type, .imatrix = p->imatrix,
         .kern = quant_kernels(&o->common), .par = par_new(o->common.threads), .order = p->order,
-        .keys = p->imatrix ? convert_put_keys : NULL, .keys_arg = &keys, .progress = show, .arg = &bar};
+        .keys = p->imatrix ? convert_put_keys : NULL, .keys_arg = &keys,
+        .progress = show, .arg = &bar};
     progress_start(&bar, "converting", PROGRESS_BYTES, o->common.quiet);
     int rc = convert_run(&c, o->out, &e);
     progress_end(&bar);
@@ -177,6 +178,20 @@ static void write_model(const struct convert_options *o, const struct convert_pl
         die_err(&e);
 }
 
+/* Entries get the shapes of the tensors: legacy files and old models tell experts otherwise. */
+static void read_importance(const struct convert_options *o, struct convert_plan *p) {
+    struct err e;
+    if (!o->imatrix)
+        return;
+    p->imatrix = imatrix_read(o->imatrix, &e);
+    if (!p->imatrix)
+        die_err(&e);
+    for (uint64_t i = 0; i < p->source->tensors; i++) {
+        const struct source_tensor *t = &p->source->tensor[i];
+        imatrix_fit(p->imatrix, t->name, t->ne[0], t->ne[2] * t->ne[3]);
+    }
+}
+
 static void run(const struct convert_options *o) {
     struct convert_plan p = {.file_type = -1};
     struct err e;
@@ -184,8 +199,7 @@ static void run(const struct convert_options *o) {
                       : source_open(o->in, &e);
     if (!p.source)
         die_err(&e);
-    if (o->imatrix && !(p.imatrix = imatrix_read(o->imatrix, &e)))
-        die_err(&e);
+    read_importance(o, &p);
     p.order = mem_array((size_t)p.source->tensors, sizeof *p.order);
     ftype_order(p.source, p.order);
     convert_choose(o, &p);

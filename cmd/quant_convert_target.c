@@ -26,32 +26,74 @@ static int64_t padding(const struct source *s) {
     return 31 * (int64_t)s->tensors;
 }
 
-/* Bytes that the tensors may have together: of "4.2bpw" or of the size of a file. */
-static int64_t budget(const struct convert_options *o, const struct convert_plan *p) {
+/* Of "4.2bpw", or of the size of a file. */
+struct goal {
+    int in_bits;
+    int64_t others;             /* of a file: what is not tensors, at most */
+    int64_t bytes;              /* that the tensors may have together */
+};
+
+/* Metadata and padding of the file that is to be. */
+static int64_t others(const struct convert_options *o, const struct convert_plan *p) {
+    const struct source *s = p->source;
+    struct convert_keys keys = {o, p->imatrix};
+    struct err e;
+    int *type = mem_array((size_t)s->tensors, sizeof *type);
+    for (uint64_t i = 0; i < s->tensors; i++)
+        type[i] = s->tensor[i].type;
+    const struct convert c = {.source = p->source, .type = type, .file_type = 0,
+                              .keys = p->imatrix ? convert_put_keys : NULL, .keys_arg = &keys};
+    int64_t header = convert_header_bytes(&c, &e);
+    free(type);
+    if (header < 0)
+        die_err(&e);
+    return header + padding(s);
+}
+
+static struct goal take_goal(const struct convert_options *o, const struct convert_plan *p) {
+    struct goal g = {0};
     char *text = mem_strdup(o->target);
     double bpw;
-    int64_t bytes;
-    if (arg_take_off(text, "bpw")) {
-        bpw = arg_float("--target", text, 1, 32);
-        bytes = (int64_t)floor(bpw * (double)elements(p->source) / 8);
+    g.in_bits = arg_take_off(text, "bpw");
+    if (g.in_bits ? num_float(text, 1, 32, &bpw) : num_size(text, 1, INT64_MAX / 16, &g.bytes))
+        usage_die("--target: '%s': expected bits per weight from 1 to 32 (4.2bpw), or the size of"
+                  " the file in bytes (500M)", o->target);
+    if (g.in_bits) {
+        g.bytes = (int64_t)floor(bpw * (double)elements(p->source) / 8);
     } else {
-        struct err e;
-        struct convert_keys keys = {o, p->imatrix};
-        int *type = mem_array((size_t)p->source->tensors, sizeof *type);
-        for (uint64_t i = 0; i < p->source->tensors; i++)
-            type[i] = p->source->tensor[i].type;
-        const struct convert c = {.source = p->source, .type = type, .file_type = 0,
-                                  .keys = p->imatrix ? convert_put_keys : NULL,
-                                  .keys_arg = &keys};
-        bytes = arg_size("--target", text, 1, INT64_MAX / 16);
-        int64_t header = convert_header_bytes(&c, &e);
-        if (header < 0)
-            die_err(&e);
-        bytes -= header + padding(p->source);
-        free(type);
+        g.others = others(o, p);
+        g.bytes -= g.others;
     }
     free(text);
-    return bytes;
+    return g;
+}
+
+/* The sizes that it names are met when they are given. */
+static void die_too_small(const struct convert_options *o, const struct source *s,
+                          const struct goal *g, int64_t least) {
+    double bpw = (double)least * 8 / (double)elements(s);
+    if (g->in_bits)
+        die("--target %s: the least that these types give is %.4fbpw", o->target,
+            ceil(bpw * 1e4) / 1e4);
+    die("--target %s: the least that these types give is a file of %" PRId64 " bytes", o->target,
+        least + g->others);
+}
+
+/* Before anything is tried, which takes a while. */
+static void check_originals(const struct convert_options *o, const struct source *s,
+                            const int *fixed) {
+    for (uint64_t i = 0; i < s->tensors; i++) {
+        const struct source_tensor *t = &s->tensor[i];
+        size_t bytes;
+        if (fixed[i] >= 0 || !ftype_quantizes(s, t))
+            continue;
+        if (!kern_type_info(t->type))
+            die("%s: \"%s\" is %s, which can be copied only: --tensor '%s=keep'", o->in, t->name,
+                gguf_type_name(t->type), t->name);
+        if (!o->requantize && gguf_type_block(t->type, &bytes) > 1)
+            die("%s: \"%s\" is %s already: errors add up; convert the model's original, or give"
+                " --allow-requantize", o->in, t->name, gguf_type_name(t->type));
+    }
 }
 
 static void take_types(const struct convert_options *o, struct target *t) {
@@ -88,7 +130,9 @@ static void say(const struct convert_options *o, const struct target_row *row, u
     if (o->common.quiet)
         return;
     double bpw = (double)bytes * 8 / (double)elements(p->source);
-    if (measured == eligible)
+    if (!eligible)
+        warn("%.4f bits a weight; no tensor is left to choose a type for", bpw);
+    else if (measured == eligible)
         warn("%.4f bits a weight; a KL divergence of %.3g expected", bpw, target_cost(row, n));
     else
         warn("%.4f bits a weight; %s sensitivities were measured (llm-quant imatrix"
@@ -108,19 +152,19 @@ void convert_choose_target(const struct convert_options *o, struct convert_plan 
     for (uint64_t i = 0; i < s->tensors; i++)
         fixed[i] = strcmp(p->choice[i].why, CONVERT_KEPT) ? p->choice[i].type : -1;
     t.fixed = fixed;
-    int64_t most = budget(o, p);
+    struct goal goal = take_goal(o, p);
+    check_originals(o, s, fixed);
     t.par = par_new(o->common.threads);
     t.progress = show;
     t.arg = &bar;
     progress_start(&bar, "trying types", PROGRESS_COUNT, o->common.quiet);
-    int rc = target_assign(&t, most, type, row, &bytes, &e);
+    int rc = target_assign(&t, goal.bytes, type, row, &bytes, &e);
     progress_end(&bar);
     par_free(t.par);
     if (rc < 0)
         die_err(&e);
     if (rc > 0)
-        die("--target %s: the smallest that these types give is %" PRId64 " bytes of tensors, %.4f"
-            " bits a weight", o->target, bytes, (double)bytes * 8 / (double)elements(s));
+        die_too_small(o, s, &goal, bytes);
     for (uint64_t i = 0; i < s->tensors; i++)
         if (row[i].eligible)
             p->choice[i] = (struct ftype_choice){

@@ -163,6 +163,82 @@ narrow() {
     [ ! -e "$T/other.gguf" ]
 }
 
+# Experts that a file of importance tells in another way than the model does.
+@test "convert: importance of legacy files and of experts' own tensors fits stacks, and back" {
+    words=man/llm-run.1
+    for name in mixtral mixtral-split; do
+        tiny $name F16
+        "$QUANT" imatrix -q -m "$T/$name-F16.gguf" -f $words -c 64 --chunks 4 -o "$T/$name.i"
+    done
+    "$QUANT" imatrix -q --in "$T/mixtral.i" --format legacy -o "$T/legacy.i"
+    for name in mixtral mixtral-split; do
+        for from in mixtral mixtral-split; do
+            "$QUANT" convert --type q4_0 --imatrix "$T/$from.i" "$T/$name-F16.gguf" "$T/$from.gguf"
+        done
+        "$QUANT" diff "$T/mixtral.gguf" "$T/mixtral-split.gguf" >"$T/diff" || true
+        run ! grep -q '^tensor' "$T/diff"
+    done
+    "$QUANT" convert --type q4_0 "$T/mixtral-F16.gguf" "$T/plain.gguf"
+    "$QUANT" convert --type q4_0 --imatrix "$T/legacy.i" "$T/mixtral-F16.gguf" "$T/out.gguf"
+    "$QUANT" diff "$T/plain.gguf" "$T/out.gguf" >"$T/diff" || true
+    grep -q '^tensor	blk.1.ffn_up_exps.weight' "$T/diff"
+}
+
+@test "convert: --target meets bits per weight and sizes, whatever the threads" {
+    tiny llama F16
+    for bpw in 3 4.2 6.5; do
+        "$QUANT" convert -q --target ${bpw}bpw "$T/llama-F16.gguf" "$T/out.gguf"
+        "$QUANT" convert --dry-run "$T/out.gguf" |
+            awk -F'\t' -v most=$bpw '$1 == "total" { exit !($7 <= most && $7 > most - 0.1) }'
+    done
+    "$QUANT" convert -q -t 1 --target 700000 "$T/llama-F16.gguf" "$T/out.gguf"
+    size=$(stat -c %s "$T/out.gguf")
+    [ "$size" -le 700000 ] && [ "$size" -gt 680000 ]
+    "$QUANT" convert -q -t 3 --target 0.7M "$T/llama-F16.gguf" "$T/three.gguf"
+    cmp "$T/out.gguf" "$T/three.gguf"
+    "$QUANT" convert --target 4.2bpw "$T/llama-F16.gguf" "$T/out.gguf" 2>"$T/err"
+    grep -q '4.1[0-9]* bits a weight; no sensitivities were measured' "$T/err"
+}
+
+@test "convert: --target that cannot be says what can" {
+    tiny llama F16
+    for target in 2bpw 300000; do
+        fails 1 convert --target $target "$T/llama-F16.gguf" "$T/out.gguf"
+        [ "$(wc -l <"$T/err")" -eq 1 ]
+        grep -q -- "--target $target: the least that these types give is " "$T/err"
+        least=$(grep -o '[0-9.]*bpw$\|[0-9]* bytes$' "$T/err")
+        "$QUANT" convert -q --target "${least% bytes}" "$T/llama-F16.gguf" "$T/least.gguf"
+        [ "$target" = 2bpw ] || [ "$(stat -c %s "$T/least.gguf")" -le "${least% bytes}" ]
+    done
+    [ ! -e "$T/out.gguf" ]
+    for target in bpw 0.9bpw 33bpw nanbpw 4,2bpw -1 4k ''; do
+        fails 2 convert --target "$target" "$T/llama-F16.gguf" "$T/out.gguf"
+    done
+    grep -q 'expected bits per weight from 1 to 32 (4.2bpw), or the size' "$T/err"
+    tiny llama Q4_K
+    fails 1 convert --target 3bpw "$T/llama-Q4_K.gguf" "$T/out.gguf"
+    grep -q 'is Q4_K already: errors add up' "$T/err"
+    "$QUANT" convert -q --target 3bpw --allow-requantize "$T/llama-Q4_K.gguf" "$T/out.gguf"
+}
+
+@test "convert: --target takes --types, and leaves what is named" {
+    tiny llama F16
+    types --target 6.5bpw --types q4_0,Q8_0 --output-type q6_k --tensor 'blk.0.attn_v*=keep' \
+        -q "$T/llama-F16.gguf" >"$T/types"
+    [ "$(grep weight "$T/types" | grep -v norm | grep -vc ' \(Q4_0\|Q8_0\)$')" -eq 3 ]
+    grep -q '^output.weight Q6_K$' "$T/types"
+    grep -q '^blk.0.attn_v.weight F16$' "$T/types"
+    grep -q ' Q4_0$' "$T/types"
+    grep -q ' Q8_0$' "$T/types"
+    "$QUANT" convert --target 5bpw --tensor '*=q4_0' "$T/llama-F16.gguf" "$T/out.gguf" 2>"$T/err"
+    grep -q 'no tensor is left to choose a type for' "$T/err"
+    fails 1 convert --target 5bpw --types f16,q8_0 "$T/llama-F16.gguf" "$T/out.gguf"
+    fails 2 convert --target 5bpw --types q4_0,q9 "$T/llama-F16.gguf" "$T/out.gguf"
+    fails 2 convert --target 5bpw --types '' "$T/llama-F16.gguf" "$T/out.gguf"
+    fails 2 convert --type q4_0 --types q8_0 "$T/llama-F16.gguf" "$T/out.gguf"
+    fails 2 convert --type q4_0 --target 5bpw "$T/llama-F16.gguf" "$T/out.gguf"
+}
+
 @test "convert: output that is the input is refused, through links too" {
     tiny llama F16
     cp "$T/llama-F16.gguf" "$T/before.gguf"
@@ -214,7 +290,7 @@ narrow() {
     for args in "" "$MODEL" "--type q4_k_m $MODEL" "--type q9 $MODEL $T/out" \
                 "--output-type q4_k_m $MODEL $T/out" "--embedding-type keep $MODEL $T/out" \
                 "--pure $MODEL $T/out" "--type q8_0 a b c" "--tensor * $MODEL $T/out" \
-                "--format xml $MODEL $T/out"; do
+                "--format xml $MODEL $T/out" "--imatrix - --recipe - $MODEL $T/out"; do
         # shellcheck disable=SC2086
         fails 2 convert $args
     done

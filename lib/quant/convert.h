@@ -38,10 +38,10 @@ struct convert {
 int64_t convert_tensor_bytes(const struct source_tensor *t, int type);
 /* Bytes of the file without its metadata: the tensors with their padding. */
 int64_t convert_bytes(const struct source *s, const int *type);
-/* Writes the file. Refuses NaN and Inf where blocks are made, and values that the type cannot hold;
- * path must not be one of the source's own files. */
 /* Bytes of the metadata before them; types do not matter. -1 on error. */
 int64_t convert_header_bytes(const struct convert *c, struct err *err);
+/* Writes the file. Refuses NaN and Inf where blocks are made, and values that the type cannot hold;
+ * path must not be one of the source's own files. */
 int convert_run(const struct convert *c, const char *path, struct err *err);
 
 #endif

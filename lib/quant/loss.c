@@ -24,7 +24,7 @@ void loss_add(const struct kern *k, int type, const float *w, int64_t rows, int6
 }
 
 double loss_relative(const struct loss *l) {
-    return l->energy > 0 ? l->error / l->energy : 0;
+    return l->energy == 0 ? 0 : l->error / l->energy;
 }
 
 /* Rows of one matrix, `step` apart, so many at a time. */

@@ -19,12 +19,12 @@ struct loss {
     double error, energy;
 };
 
-/* Adds to *sum the loss of w[rows][cols] becoming `type`. importance [cols] or NULL (every column 1)
- * serves the quantizer and weighs; weight multiplies both sums. block and back are scratch of the
- * rows' bytes in the type, and of rows * cols floats. */
+/* Adds to *sum the loss of w[rows][cols] becoming `type`. importance [cols] or NULL (every column
+ * 1) serves the quantizer and weighs; weight multiplies both sums. block and back are scratch of
+ * the rows' bytes in the type, and of rows * cols floats. */
 void loss_add(const struct kern *k, int type, const float *w, int64_t rows, int64_t cols,
               const float *importance, double weight, void *block, float *back, struct loss *sum);
-/* error / energy; 0 when there is no energy. */
+/* error / energy; 0 when there is no energy, NaN or Inf where values are none or too large. */
 double loss_relative(const struct loss *l);
 
 /* out[n] = relative loss of tensor i of s in each of n types that divide its rows. Of large tensors

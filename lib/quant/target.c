@@ -70,9 +70,9 @@ struct trial {
     const struct target *t;
     struct target_row *row;
     _Atomic uint64_t next;
-    pthread_mutex_t lock;           /* of the three below */
+    pthread_mutex_t lock;           /* of what follows */
     int64_t done, total;
-    int failed;
+    uint64_t failed;                /* the first tensor that failed, UINT64_MAX: none */
     struct err *err;
 };
 
@@ -93,10 +93,16 @@ static int try_tensor(const struct target *t, uint64_t i, struct target_row *row
         }
     if (loss_tensor(t->source, i, t->imatrix, t->kern, type, n, loss, err))
         return -1;
+    int finite = 0;
     for (int k = 0; k < n; k++)
-        row->loss[at[k]] = loss[k];
-    if (n == 0)
-        row->eligible = 0;
+        if (isfinite(loss[k])) {
+            row->loss[at[k]] = loss[k];
+            finite++;
+        }
+    if (n > 0 && !finite)
+        return err_set(err, "%s: tensor \"%s\": has values that none of the types can hold",
+                       t->source->path, t->source->tensor[i].name);
+    row->eligible = n > 0;
     return 0;
 }
 
@@ -114,15 +120,15 @@ static void try_some(void *arg, int ith, int nth) {
         struct err err = {{0}};
         int failed = try_tensor(t, i, &trial->row[i], &err);
         pthread_mutex_lock(&trial->lock);
-        if (failed && !trial->failed) {
-            trial->failed = 1;
+        if (failed && i < trial->failed) {      /* those before it are on their way, and report */
+            trial->failed = i;
             if (trial->err)
                 *trial->err = err;
         }
         trial->done++;
         if (t->progress)
             t->progress(t->arg, trial->done, trial->total);
-        failed = trial->failed;
+        failed = trial->failed != UINT64_MAX;
         pthread_mutex_unlock(&trial->lock);
         if (failed)
             return;
@@ -130,13 +136,13 @@ static void try_some(void *arg, int ith, int nth) {
 }
 
 static int try_all(const struct target *t, struct target_row *row, struct err *err) {
-    struct trial trial = {.t = t, .row = row, .err = err};
+    struct trial trial = {.t = t, .row = row, .failed = UINT64_MAX, .err = err};
     pthread_mutex_init(&trial.lock, NULL);
     for (uint64_t i = 0; i < t->source->tensors; i++)
         trial.total += row[i].eligible;
     par_run(t->par, try_some, &trial);
     pthread_mutex_destroy(&trial.lock);
-    return trial.failed ? -1 : 0;
+    return trial.failed != UINT64_MAX ? -1 : 0;
 }
 
 /* ---- choice -------------------------------------------------------------------------------- */

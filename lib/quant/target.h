@@ -38,7 +38,7 @@ struct target_row {
     int eligible;                       /* else it keeps its type */
     int measured;                       /* its sensitivity was */
     double sensitivity;                 /* KL, nats a token, for a relative loss of 1 */
-    double loss[TARGET_TYPES];          /* NAN: no candidate */
+    double loss[TARGET_TYPES];          /* NAN: it does not fit, or cannot hold the values */
     int choice;                         /* index into type */
 };
 
