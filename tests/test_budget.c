@@ -62,6 +62,25 @@ static void near_the_optimum(void) {
     printf("# %d of 200 exact, worst ratio %.3f\n", exact, worst);
 }
 
+/* As many items as a small model has tensors. */
+static void more_bytes_cost_no_more(void) {
+    enum { ITEMS = 24, STEPS = 100 };
+    struct rng r = {3};
+    struct budget_item item[ITEMS];
+    int pick[ITEMS];
+    for (int k = 0; k < 10; k++) {
+        make(&r, item, ITEMS, 6);
+        CHECK_INT(budget_solve(item, ITEMS, 0, pick), -1);
+        int64_t least = budget_bytes(item, ITEMS, pick);
+        double before = INFINITY;
+        for (int s = 0; s <= STEPS; s++) {
+            CHECK_INT(budget_solve(item, ITEMS, least + least * 3 * s / STEPS, pick), 0);
+            CHECK(budget_cost(item, ITEMS, pick) <= before);
+            before = budget_cost(item, ITEMS, pick);
+        }
+    }
+}
+
 static void all_that_there_is(void) {
     struct rng r = {2};
     struct budget_item item[4];
@@ -94,6 +113,7 @@ static void no_waste(void) {
 
 int main(void) {
     RUN(near_the_optimum);
+    RUN(more_bytes_cost_no_more);
     RUN(all_that_there_is);
     RUN(nothing_fits);
     RUN(no_waste);
