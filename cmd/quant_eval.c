@@ -8,8 +8,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmd/plot.h"
+#include "lib/base/outfile.h"
 
 enum {
     OPT_BASE = OPT_VERB, OPT_KL_BASE, OPT_SAVE_KL, OPT_LAYERS, OPT_TENSORS, OPT_IMATRIX, OPT_PLOT,
@@ -111,6 +113,43 @@ static void check_options(const struct eval_options *o) {
                   "--tensors=FILE");
 }
 
+static int same_file(const char *a, const char *b) {
+    struct stat s, t;
+    return a && b && !stat(a, &s) && !stat(b, &t) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+/* A file that is read must not be written over; that it can be written is known before the long
+ * work. Pipes and devices are what they are. */
+static void check_output(const struct eval_options *o, const char *path) {
+    const char *const inputs[] = {o->base, o->text.path, o->kl_base, o->imatrix};
+    struct stat st;
+    struct err err;
+    int read = 0;
+    if (!strcmp(path, "-") || (!stat(path, &st) && !S_ISREG(st.st_mode)))
+        return;
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        read |= same_file(path, inputs[i]);
+    for (int i = 0; i < o->files; i++)
+        read |= same_file(path, o->file[i]);
+    if (read)
+        die("%s: this is read: name another file to write to", path);
+    struct outfile *f = outfile_open(path, &err);
+    if (!f)
+        die_err(&err);
+    outfile_abort(f);
+}
+
+static void check_outputs(const struct eval_options *o) {
+    const char *const outputs[] = {o->save_kl, o->layers_file, o->tensors_file, o->plot};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        for (size_t k = 0; k < i; k++)
+            if (outputs[i] && outputs[k] && !strcmp(outputs[i], outputs[k]))
+                usage_die("%s: two outputs to one file", outputs[i]);
+        if (outputs[i])
+            check_output(o, outputs[i]);
+    }
+}
+
 static void parse(struct eval_options *o, int argc, char **argv) {
     static const struct option longs[] = {
         COMMON_LONG, FIELDS_LONG, QUANT_TEXT_LONG,
@@ -139,6 +178,7 @@ static void parse(struct eval_options *o, int argc, char **argv) {
     o->file = argv + optind;
     o->files = argc - optind;
     check_options(o);
+    check_outputs(o);
 }
 
 /* What is not a number is said once; nothing can be concluded then. */

@@ -1,6 +1,7 @@
 /* quant_options.c - what the verbs of llm-quant share, see quant.h */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cmd/corpus.h"
 #include "cmd/load_model.h"
@@ -44,6 +45,9 @@ void quant_engine_open(struct quant_engine *e, const struct common *common, cons
     e->kern = quant_kernels(common);
     e->par = par_new(common->threads);
     char *file = model_path(path, NULL, common->quiet);
+    struct stat st;
+    if (!stat(file, &st) && S_ISDIR(st.st_mode))
+        die("%s: a folder: 'llm-quant convert' makes a GGUF of it, which can run", file);
     e->model = load_model(common, file, e->par, !packed);
     e->vocab = vocab_open(e->model->gguf, &err);
     if (!e->vocab)

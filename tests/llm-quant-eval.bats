@@ -276,3 +276,23 @@ END
     "$QUANT" eval -q --base "$T/base.gguf" --text - -c 64 --chunks 6 "$T/Q4_0.gguf" <$TEXT |
         diff - "$T/file"
 }
+
+@test "eval: what is read is not written over, and outputs are tried before the work" {
+    cp "$MODEL" "$T/base.gguf"
+    cp "$MODEL" "$T/a.gguf"
+    cp $TEXT "$T/text"
+    for option in --save-kl=base.gguf --layers=a.gguf --tensors=a.gguf --save-kl=text; do
+        run "$QUANT" eval -q --base "$T/base.gguf" --text "$T/text" -c 64 --chunks 1 \
+            "${option%=*}=$T/${option#*=}" "$T/a.gguf"
+        [ "$status" -eq 1 ]
+        [[ "$output" == *": this is read: name another file to write to" ]]
+    done
+    cmp "$MODEL" "$T/base.gguf"
+    cmp "$MODEL" "$T/a.gguf"
+    cmp $TEXT "$T/text"
+    fails 1 eval -q --base "$MODEL" --text $TEXT --layers="$T/none/x" "$MODEL"
+    fails 2 eval --base "$MODEL" --text $TEXT --layers="$T/x" --tensors="$T/x" "$MODEL"
+    run ! compgen -G "$T/*.tmp"
+    fails 1 eval --base tests/hf/llama --text $TEXT "$MODEL"
+    grep -q "tests/hf/llama: a folder: 'llm-quant convert' makes a GGUF of it" "$T/err"
+}
