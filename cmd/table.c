@@ -330,20 +330,23 @@ static int column_width(const struct table *t, int column) {
     return (int)width;
 }
 
+/* Words in the last column are not filled up with blanks, which would wrap around. */
+static void print_cell(const struct table *t, int column, int width, const char *text, int left) {
+    int last = column + 1 == t->n;
+    fprintf(t->out, "%s%*s%s", column ? "  " : "", !left ? width : last ? 0 : -width, text,
+            last ? "\n" : "");
+}
+
 static void print_aligned(const struct table *t) {
     int *width = mem_array((size_t)t->n, sizeof(*width));
     for (int i = 0; i < t->n; i++)
         width[i] = column_width(t, i);
-    for (int i = 0; i < t->n; i++) {
-        int left = t->n_cells > (size_t)i && t->cells[i].left;
-        fprintf(t->out, "%s%*s", i ? "  " : "", left ? -width[i] : width[i], t->columns[i].name);
-    }
-    fputc('\n', t->out);
+    for (int i = 0; i < t->n; i++)
+        print_cell(t, i, width[i], t->columns[i].name,
+                   t->n_cells > (size_t)i && t->cells[i].left);
     for (size_t i = 0; i < t->n_cells; i++) {
         int column = (int)(i % (size_t)t->n);
-        const struct cell *c = &t->cells[i];
-        fprintf(t->out, "%s%*s%s", column ? "  " : "", c->left ? -width[column] : width[column],
-                c->text, column + 1 == t->n ? "\n" : "");
+        print_cell(t, column, width[column], t->cells[i].text, t->cells[i].left);
     }
     free(width);
 }
