@@ -18,6 +18,7 @@
 enum { OPT_CHECK = OPT_VERB, OPT_NO_VALUES, OPT_IGNORE, OPT_TOLERANCE, OPT_ONLY };
 
 #define ARRAY_SHOWN 4           /* elements of an array, without --verbose */
+#define TEXT_SHOWN 36           /* bytes of a value in a table for people, likewise */
 #define IGNORED 64
 
 static const char *const usage[] = {
@@ -119,8 +120,12 @@ static void put(struct diff *d, const char *kind, const char *name, const char *
 
 /* ---- metadata ------------------------------------------------------------------------------- */
 
-static void key_text(const struct diff *d, const struct gguf_value *v, struct buf *out) {
-    metadata_text(v, d->o->common.verbose ? 0 : ARRAY_SHOWN, out);
+/* Of an array from element `first` on. */
+static void key_text(const struct diff *d, const struct gguf_value *v, uint64_t first,
+                     struct buf *out) {
+    metadata_text(v, first, d->o->common.verbose ? 0 : ARRAY_SHOWN, out);
+    if (d->fields.people && !d->o->common.verbose && !v->is_array)
+        metadata_cut(out, TEXT_SHOWN);
 }
 
 /* Keys of `from`; those that `other` lacks, and with `both` those that it has otherwise. */
@@ -133,7 +138,9 @@ static void walk_keys(struct diff *d, const struct gguf *from, const struct gguf
         struct gguf_string key = gguf_key(from, i, &v);
         char *name = mem_strndup(key.data, key.len);
         int there = !gguf_value(other, name, &w);
-        key_text(d, &v, &text[0]);
+        int alike = there && v.type == w.type && v.is_array == w.is_array;
+        uint64_t first = alike && v.is_array ? metadata_apart(&v, &w) : 0;
+        key_text(d, &v, first, &text[0]);
         if (is_ignored(d->o, name)) {
             ;
         } else if (!there) {
@@ -142,10 +149,8 @@ static void walk_keys(struct diff *d, const struct gguf *from, const struct gguf
         } else if (both && metadata_same(&v, &w)) {
             d->same++;
         } else if (both) {
-            key_text(d, &w, &text[1]);
-            put(d, "metadata", name, v.type == w.type && v.is_array == w.is_array ? "changed"
-                                                                                  : "type",
-                text[0].data, text[1].data, NULL);
+            key_text(d, &w, first, &text[1]);
+            put(d, "metadata", name, alike ? "changed" : "type", text[0].data, text[1].data, NULL);
         }
         free(name);
     }

@@ -16,6 +16,7 @@
 enum { OPT_TENSORS = OPT_VERB, OPT_METADATA, OPT_BY };
 
 #define ARRAY_SHOWN 8           /* elements of an array, without --verbose */
+#define TEXT_SHOWN 80           /* bytes of a value in a table for people, likewise */
 
 static const char *const usage[] = {
     "usage: llm-quant show [OPTION]... FILE...\n"
@@ -23,7 +24,7 @@ static const char *const usage[] = {
     "Rows\n"
     "      --by KEY           type, group (attention, experts, ...) or layer: a row for each\n"
     "      --tensors          a row for each tensor\n"
-    "      --metadata         a row for each key; arrays are cut unless -v\n"
+    "      --metadata         a row for each key; long values are cut unless -v\n"
     "                         (default: a row for each FILE)\n",
     FIELDS_USAGE
     "  -h, --help             -V, --version\n\n"
@@ -221,7 +222,9 @@ static void put_keys(struct fields *f, const struct source *s, const struct gguf
         struct gguf_string name = gguf_key(keys, i, &v);
         char *key = mem_strndup(name.data, name.len);
         char *type = mem_printf("%s%s", metadata_type_name(v.type), v.is_array ? "[]" : "");
-        metadata_text(&v, most, &text);
+        metadata_text(&v, 0, most, &text);
+        if (f->people && most && !v.is_array)
+            metadata_cut(&text, TEXT_SHOWN);
         const struct value row[KEY_COLUMNS] = {
             {.text = s->path}, {.text = key}, {.text = type}, {.count = (int64_t)v.n},
             {.text = text.data}};
@@ -234,12 +237,30 @@ static void put_keys(struct fields *f, const struct source *s, const struct gguf
 
 /* ---- the verb ------------------------------------------------------------------------------- */
 
-static void open_table(struct fields *f, const struct options *o) {
+/* Of several files rows say whose they are; of the table of files a terminal is wide enough for
+ * these columns, --verbose has the rest. */
+static void open_columns(struct fields *f, const struct options *o, const struct field *columns,
+                         int n, int files) {
+    static const char narrow[] = " file arch type layers tensors params params_active bytes bpw ";
+    static struct field own[FILE_COLUMNS];
+    memcpy(own, columns, (size_t)n * sizeof *own);
+    for (int i = 0; i < n && files > 1; i++) {
+        char *word = mem_printf(" %s ", own[i].name);
+        if (o->rows == ROWS_FILES)
+            own[i].wide = !strstr(narrow, word);
+        else if (!strcmp(own[i].name, "file"))
+            own[i].wide = 0;
+        free(word);
+    }
+    fields_open(f, own, n, &o->common);
+}
+
+static void open_table(struct fields *f, const struct options *o, int files) {
     switch (o->rows) {
-    case ROWS_FILES: fields_open(f, file_columns, FILE_COLUMNS, &o->common); break;
-    case ROWS_TENSORS: fields_open(f, tensor_columns, TENSOR_COLUMNS, &o->common); break;
-    case ROWS_METADATA: fields_open(f, key_columns, KEY_COLUMNS, &o->common); break;
-    default: fields_open(f, sum_columns[o->rows - ROWS_TYPES], SUM_COLUMNS, &o->common);
+    case ROWS_FILES: open_columns(f, o, file_columns, FILE_COLUMNS, files); break;
+    case ROWS_TENSORS: open_columns(f, o, tensor_columns, TENSOR_COLUMNS, files); break;
+    case ROWS_METADATA: open_columns(f, o, key_columns, KEY_COLUMNS, files); break;
+    default: open_columns(f, o, sum_columns[o->rows - ROWS_TYPES], SUM_COLUMNS, files);
     }
 }
 
@@ -268,7 +289,7 @@ int quant_show(int argc, char **argv) {
         if (!m)
             die_err(&err);
         if (i == optind)        /* a first file that cannot be shown leaves no head of a table */
-            open_table(&f, &o);
+            open_table(&f, &o, argc - optind);
         put_rows(&f, &o, s, metadata_view(m));
         metadata_free(m);
         source_close(s);

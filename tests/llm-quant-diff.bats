@@ -108,3 +108,20 @@ make_model() {
     run bash -c "'$QUANT' diff '$MODEL' '$MODEL' >/dev/full"
     [ "$status" -eq 1 ]
 }
+
+@test "diff: of arrays what is shown begins where they differ; a table cuts long values" {
+    cp -r tests/hf/qwen2 "$T/other"
+    jq '.model.vocab |= with_entries(if .value == 300 then .key = "zzzz" else . end)' \
+        tests/hf/qwen2/tokenizer.json >"$T/other/tokenizer.json"
+    jq --arg t "$(printf 'x%.0s' {1..500})" '.chat_template = $t' \
+        tests/hf/qwen2/tokenizer_config.json >"$T/other/tokenizer_config.json"
+    "$QUANT" diff tests/hf/qwen2 "$T/other" >"$T/out"
+    awk -F '\t' '$2 == "tokenizer.ggml.tokens" { print $5 }' "$T/out" >"$T/b"
+    grep -q '^300:\["zzzz","[^,]*","[^,]*","[^,]*",\.\.\.(326)\]$' "$T/b"
+    [ "$(wc -l <"$T/out")" -eq 4 ]        # the name of the folder, too
+    grep -q "x\{500\}" "$T/out"
+    "$QUANT" diff -v --json tests/hf/qwen2 "$T/other" |
+        jq -r 'select(.name == "tokenizer.ggml.tokens") | .b | fromjson | .[300]' | grep -qx zzzz
+    "$QUANT" diff --format table tests/hf/qwen2 "$T/other" >"$T/out"
+    grep -q 'tokenizer.chat_template .*xxx\.\.\.([0-9]*) ' "$T/out"
+}

@@ -100,3 +100,20 @@ load quant
     run bash -c "'$QUANT' show --tensors '$MODEL' >/dev/full"
     [ "$status" -eq 1 ]
 }
+
+@test "show: a table says whose rows are whose, and is no wider than a terminal" {
+    "$QUANT" show --format table "$MODEL" tests/hf/llama >"$T/out"
+    grep -q "^tests/hf/llama  *llama  *BF16 " "$T/out"
+    [ "$(awk '{ if (length > w) w = length } END { print w }' "$T/out")" -le 130 ]
+    [ "$("$QUANT" show -v --format table "$MODEL" tests/hf/llama | head -1 | wc -w)" -eq 22 ]
+    for rows in "--by layer" "--by group" "--by type" --tensors --metadata; do
+        # shellcheck disable=SC2086  # two words
+        "$QUANT" show --format table $rows "$MODEL" tests/hf/llama >"$T/out"
+        grep -q "^tests/hf/llama  " "$T/out"
+        # shellcheck disable=SC2086
+        "$QUANT" show --format table $rows "$MODEL" >"$T/out"
+        run ! grep -q "tiny-moe-f16.gguf\| $" "$T/out"
+    done
+    "$QUANT" show --format table --metadata "$MODEL" | grep -q 'general.description .*"A 21M-.*[.]*([0-9]*)$'
+    "$QUANT" show --metadata "$MODEL" | grep -q 'usage records and sums."$'
+}

@@ -111,11 +111,23 @@ static void texts(void) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct gguf_value v;
         CHECK_INT(gguf_value(metadata_view(m), rows[i].key, &v), 0);
-        metadata_text(&v, 0, &text);
+        metadata_text(&v, 0, 0, &text);
         CHECK_STR(text.data, rows[i].whole);
-        metadata_text(&v, 2, &text);
+        metadata_text(&v, 0, 2, &text);
         CHECK_STR(text.data, rows[i].cut);
     }
+    struct gguf_value v;
+    gguf_value(metadata_view(m), "words", &v);
+    metadata_text(&v, 1, 1, &text);
+    CHECK_STR(text.data, "1:[\"\",...(3)]");
+    metadata_text(&v, 3, 1, &text);
+    CHECK_STR(text.data, "3:[...(3)]");
+    text.len = 0;
+    buf_adds(&text, "a\xc3\xa4z");
+    metadata_cut(&text, 4);
+    CHECK_STR(text.data, "a\xc3\xa4z");
+    metadata_cut(&text, 2);
+    CHECK_STR(text.data, "a...(4)");
     buf_free(&text);
     metadata_free(m);
 }

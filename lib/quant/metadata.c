@@ -79,47 +79,76 @@ static void put_number(const struct gguf_value *v, uint64_t i, struct buf *out) 
     }
 }
 
-static void put_strings(const struct gguf_value *v, uint64_t most, struct buf *out) {
+static void put_strings(const struct gguf_value *v, uint64_t first, uint64_t n, struct buf *out) {
     struct gguf_string *s = mem_array((size_t)v->n + 1, sizeof *s);
     gguf_array_strs(v, s);
-    for (uint64_t i = 0; i < most; i++)
+    for (uint64_t i = first; i < first + n; i++)
         jsonw_strn(out, NULL, s[i].data, s[i].len);
     free(s);
 }
 
-void metadata_text(const struct gguf_value *v, uint64_t most, struct buf *out) {
-    uint64_t n = v->is_array && most && most < v->n ? most : v->n;
+void metadata_text(const struct gguf_value *v, uint64_t first, uint64_t most, struct buf *out) {
+    if (!v->is_array || !most || first > v->n)
+        first = 0;
+    uint64_t n = v->is_array && most && most < v->n - first ? most : v->n - first;
     out->len = 0;
+    if (first)
+        buf_printf(out, "%llu:", (unsigned long long)first);
     if (v->is_array)
-        jsonw_open(out, '[');
+        buf_addc(out, '[');
+    size_t start = out->len;
     if (v->type == GGUF_STRING)
-        put_strings(v, n, out);
-    for (uint64_t i = 0; i < n && v->type != GGUF_STRING; i++)
+        put_strings(v, first, n, out);
+    for (uint64_t i = first; i < first + n && v->type != GGUF_STRING; i++)
         put_number(v, i, out);
     if (n < v->n)
-        buf_printf(out, ",...(%llu)", (unsigned long long)v->n);
+        buf_printf(out, "%s...(%llu)", out->len > start ? "," : "", (unsigned long long)v->n);
     if (v->is_array)
-        jsonw_close(out, ']');
+        buf_addc(out, ']');
 }
 
-static int same_strings(const struct gguf_value *a, const struct gguf_value *b) {
+void metadata_cut(struct buf *text, size_t most) {
+    size_t len = text->len;
+    if (len <= most)
+        return;
+    while (most && ((unsigned char)text->data[most] & 0xC0) == 0x80)    /* inside a character */
+        most--;
+    text->len = most;
+    buf_printf(text, "...(%zu)", len);
+}
+
+/* Bytes of an element; 0: strings. */
+static size_t width_of(enum gguf_type type) {
+    static const size_t bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+    return bytes[type];
+}
+
+static uint64_t strings_apart(const struct gguf_value *a, const struct gguf_value *b, uint64_t n) {
     struct gguf_string *s = mem_array((size_t)a->n + 1, sizeof *s);
-    struct gguf_string *t = mem_array((size_t)a->n + 1, sizeof *t);
-    int same = 1;
+    struct gguf_string *t = mem_array((size_t)b->n + 1, sizeof *t);
+    uint64_t i = 0;
     gguf_array_strs(a, s);
     gguf_array_strs(b, t);
-    for (uint64_t i = 0; i < a->n && same; i++)
-        same = s[i].len == t[i].len && !memcmp(s[i].data, t[i].data, s[i].len);
+    while (i < n && s[i].len == t[i].len && !memcmp(s[i].data, t[i].data, s[i].len))
+        i++;
     free(s);
     free(t);
-    return same;
+    return i;
+}
+
+uint64_t metadata_apart(const struct gguf_value *a, const struct gguf_value *b) {
+    uint64_t n = a->n < b->n ? a->n : b->n;
+    size_t width = width_of(a->type);
+    uint64_t i = 0;
+    if (a->type == GGUF_STRING)
+        return strings_apart(a, b, n);
+    while (i < n && !memcmp((const char *)a->data + i * width, (const char *)b->data + i * width,
+                            width))
+        i++;
+    return i;
 }
 
 int metadata_same(const struct gguf_value *a, const struct gguf_value *b) {
-    static const size_t bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    if (a->type != b->type || a->is_array != b->is_array || a->n != b->n)
-        return 0;
-    if (a->type == GGUF_STRING)
-        return same_strings(a, b);
-    return !memcmp(a->data, b->data, (size_t)a->n * bytes[a->type]);
+    return a->type == b->type && a->is_array == b->is_array && a->n == b->n &&
+           metadata_apart(a, b) == a->n;
 }
