@@ -194,6 +194,14 @@ static int warn_broken(const struct eval_options *o, const struct eval_file *f) 
     return broken;
 }
 
+/* 1: tensors were asked for, and some file has none that the base has. */
+static int nothing_alike(const struct eval_options *o, const struct eval_file *f) {
+    int none = 0;
+    for (int i = 0; i < o->files && o->tensors; i++)
+        none |= !f[i].weights.tensors;
+    return none;
+}
+
 static struct imatrix *read_imatrix(const struct eval_options *o) {
     struct err err;
     struct imatrix *m = o->imatrix ? imatrix_read(o->imatrix, &err) : NULL;
@@ -218,7 +226,7 @@ int quant_eval(int argc, char **argv) {
     eval_mark_front(&o, f);
     eval_print(&o, f);
     eval_draw(&o, f);
-    int status = warn_broken(&o, f) ? EXIT_NOTHING : EXIT_DONE;
+    int status = warn_broken(&o, f) || nothing_alike(&o, f) ? EXIT_NOTHING : EXIT_DONE;
     if (check && status == EXIT_DONE)
         status = eval_check_judge(&o, check, f);
     for (int i = 0; i < o.files; i++) {

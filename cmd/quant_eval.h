@@ -33,6 +33,7 @@ struct eval_tensor {
     const char *name;           /* borrowed from the file's source */
     int type, type_base;
     size_t bytes;
+    int64_t elements;
     struct tensor_error error;
 };
 

@@ -139,11 +139,10 @@ static void print_tensor(struct sheet *s, const struct eval_options *o, const ch
                          const struct eval_tensor *t) {
     const struct tensor_error *e = &t->error;
     double snr = tensor_error_snr(e);
-    double elements = (double)(e->n + e->broken);
     const struct value row[TENSOR_COLUMNS] = {
         {.text = path}, {.text = t->name}, {.text = gguf_type_name(t->type_base)},
-        {.text = gguf_type_name(t->type)}, {.count = e->n + e->broken},
-        {.number = elements > 0 ? 8.0 * (double)t->bytes / elements : NAN},
+        {.text = gguf_type_name(t->type)}, {.count = t->elements},
+        {.number = 8.0 * (double)t->bytes / (double)t->elements},
         {.number = tensor_error_rmse(e)}, {.number = tensor_error_relative(e)},
         {.number = o->imatrix ? tensor_error_weighted(e) : NAN},
         {.number = e->n ? e->most : NAN}, {.number = tensor_error_cosine(e)},

@@ -29,6 +29,8 @@ struct compare {
     struct par *par;
     struct progress bar;
     int64_t done, total;        /* bytes of the base */
+    uint64_t unlike;            /* tensors of the base that a file lacks or has otherwise */
+    const char *first;          /* of these */
 };
 
 static void add_tensor(struct compare *c, struct eval_weights *w, uint64_t i) {
@@ -37,9 +39,8 @@ static void add_tensor(struct compare *c, struct eval_weights *w, uint64_t i) {
     int64_t j = source_find(w->source, t->name);
     struct err err;
     if (j < 0 || !tensor_error_alike(t, &w->source->tensor[j])) {
-        if (!c->o->common.quiet)
-            warn("%s: %s tensor \"%s\" of the base", w->source->path,
-                 j < 0 ? "lacks" : "has another shape for", t->name);
+        if (!c->unlike++)
+            c->first = t->name;
         return;
     }
     struct eval_tensor *x = &w->tensor[w->tensors++];
@@ -47,6 +48,7 @@ static void add_tensor(struct compare *c, struct eval_weights *w, uint64_t i) {
     x->type_base = t->type;
     x->type = w->source->tensor[j].type;
     x->bytes = w->source->tensor[j].bytes;
+    x->elements = t->rows * t->ne[0];
     if (tensor_error(c->base, i, w->source, (uint64_t)j, e, c->par, &x->error, &err))
         die_err(&err);
 }
@@ -72,6 +74,7 @@ static void compare_file(struct compare *c, struct eval_file *f) {
     double elements = 0;
     w->source = open_source(c->o, f->path);
     w->tensor = mem_array((size_t)source_count(c->base) + 1, sizeof *w->tensor);
+    c->unlike = 0;
     for (uint64_t i = 0; i < source_count(c->base); i++) {
         add_tensor(c, w, i);
         c->done += (int64_t)c->base->tensor[i].bytes;
@@ -82,6 +85,10 @@ static void compare_file(struct compare *c, struct eval_file *f) {
         bits += 8 * (double)t->bytes;
         elements += (double)t->rows * (double)t->ne[0];
     }
+    if (c->unlike && (!c->o->common.quiet || !w->tensors))
+        warn("%s: %llu of %llu tensors of the base are missing or of another shape, \"%s\" first",
+             f->path, (unsigned long long)c->unlike, (unsigned long long)source_count(c->base),
+             c->first);
     w->error = whole_error(w);
     f->bpw = elements > 0 ? bits / elements : -1;
 }
