@@ -52,11 +52,18 @@ void common_catch_interrupt(volatile sig_atomic_t *flag) {
     interrupt_flag = flag;
 }
 
+/* One line. Names out of files may hold what a terminal would obey. */
 static void print_words(const char *fmt, va_list ap) {
+    char *text;
+    int len = vasprintf(&text, fmt, ap);
+    if (len < 0)
+        return;
+    for (int i = 0; i < len; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 127)
+            text[i] = '?';
     fflush(stdout);
-    fprintf(stderr, "%s: ", program);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: %s\n", program, text);
+    free(text);
 }
 
 static void end_program(int status) __attribute__((noreturn));

@@ -296,3 +296,20 @@ END
     fails 1 eval --base tests/hf/llama --text $TEXT "$MODEL"
     grep -q "tests/hf/llama: a folder: 'llm-quant convert' makes a GGUF of it" "$T/err"
 }
+
+@test "eval: tensors that are not alike are counted in one line; none that is alike is exit 4" {
+    models qwen2 F32
+    mv "$T/F32.gguf" "$T/qwen2.gguf"
+    models llama F32
+    "$QUANT" eval --base "$T/base.gguf" --tensors "$T/qwen2.gguf" >"$T/out" 2>"$T/err"
+    [ "$(grep -c "tensors of the base are missing or of another shape" "$T/err")" -eq 1 ]
+    status=0
+    "$QUANT" eval --base "$MODEL" --tensors tests/hf/qwen2 >"$T/out" 2>"$T/err" || status=$?
+    [ "$status" -eq 4 ]
+    [ "$(wc -l <"$T/out")" -eq 1 ]
+    [ "$(wc -l <"$T/err")" -eq 1 ]
+    # What a terminal would obey is not passed on: the name is patched in place.
+    sed 's/token_embd/\x1b[31m_embd/g' "$T/base.gguf" >"$T/red.gguf"
+    "$QUANT" eval --base "$T/red.gguf" --tensors "$T/base.gguf" >"$T/out" 2>"$T/err"
+    grep -qF '"?[31m_embd' "$T/err"
+}
