@@ -118,19 +118,28 @@ static int same_file(const char *a, const char *b) {
     return a && b && !stat(a, &s) && !stat(b, &t) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
 }
 
+/* 1: path is a file of a model. What cannot be opened is told elsewhere. */
+static int is_part(const char *model, const char *path) {
+    struct err err;
+    struct source *s = model ? source_open(model, &err) : NULL;
+    int is = s && source_reads(s, path);
+    source_close(s);
+    return is;
+}
+
 /* A file that is read must not be written over; that it can be written is known before the long
  * work. Pipes and devices are what they are. */
 static void check_output(const struct eval_options *o, const char *path) {
-    const char *const inputs[] = {o->base, o->text.path, o->kl_base, o->imatrix};
+    const char *const inputs[] = {o->text.path, o->kl_base, o->imatrix};
     struct stat st;
     struct err err;
-    int read = 0;
+    int read = is_part(o->base, path);
     if (!strcmp(path, "-") || (!stat(path, &st) && !S_ISREG(st.st_mode)))
         return;
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
         read |= same_file(path, inputs[i]);
     for (int i = 0; i < o->files; i++)
-        read |= same_file(path, o->file[i]);
+        read |= is_part(o->file[i], path);
     if (read)
         die("%s: this is read: name another file to write to", path);
     struct outfile *f = outfile_open(path, &err);
