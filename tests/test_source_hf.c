@@ -323,6 +323,33 @@ static void templates(void) {
     free(folder);
 }
 
+/* Windows that no key says: the context ends with them. */
+static void window(const char *name, const char *was, const char *is, int64_t context) {
+    struct err err = {""};
+    char *folder = hf_folder_copy(name);
+    hf_folder_replace(folder, "config.json", was, is);
+    char *path = convert(folder, &err);
+    struct gguf *g = path ? gguf_open(path, &err) : NULL;
+    CHECK_STR(err.text, "");
+    if (g) {
+        char *key = mem_printf("%s.context_length", gguf_str(g, "general.architecture", ""));
+        CHECK_INT(gguf_int(g, key, 0), context);
+        free(key);
+    }
+    gguf_close(g);
+    free(path);
+    free(folder);
+}
+
+static void windows_end_contexts(void) {
+    window("mistral", "\"sliding_window\": null", "\"sliding_window\": 8", 8);
+    window("mistral", "\"sliding_window\": null", "\"sliding_window\": 100000", 256);
+    window("mistral", "\"sliding_window\": null", "\"sliding_windows\": null", 256);
+    window("qwen2", "\"sliding_window\": null", "\"sliding_window\": 8", 256);
+    window("qwen2", "\"sliding_window\": null",
+           "\"sliding_window\": 9, \"use_sliding_window\": true", 9);
+}
+
 /* ---- refusals --------------------------------------------------------------------------- */
 
 struct refusal {
@@ -360,6 +387,8 @@ static const struct refusal refusals[] = {
     {"llama", "model.safetensors.index.json", "\"model.norm.weight\"", "\"model.norms.weight\"",
      "expected tensor \"model.norms.weight\""},
     {"llama", "model.safetensors.index.json", "00001-of", "00009-of", "00009-of-00003"},
+    {"llama", "config.json", "{", "{\"partial_rotary_factor\": 0.5,",
+     "partial_rotary_factor: expected 1, as the architecture turns whole heads, found 0.5"},
     {"qwen2", "tokenizer.json", "\"merges\": [\n   \"", "\"merges\": [\n   \"x ",
      "merge 0: expected two tokens and a space between"},
     {"mixtral", "tokenizer.model", "<s>", "<s", "tokenizer.model: piece 1: "},
@@ -444,6 +473,7 @@ int main(void) {
     RUN_NAMED("lacks config", lacks("llama", "config.json", "config.json: No such file"));
     RUN_NAMED("lacks tokenizer", lacks("llama", "tokenizer.json", "expected tokenizer.json"));
     RUN_NAMED("lacks weights", lacks("smollm", "model.safetensors", "expected safetensors files"));
+    RUN(windows_end_contexts);
     RUN(named_pre);
     par_free(par);
     scratch_remove();

@@ -37,12 +37,28 @@ static void put_float(const struct keys *k, const char *key, double v) {
 
 /* ---- widths ----------------------------------------------------------------------------- */
 
+/* Windows that the architecture knows no key for (all but Gemma's): within one nothing is different
+ * without it, so that the model is told to be no longer. */
+static int64_t context_of(struct hf_config *c) {
+    struct fields *f = &c->text;
+    int64_t context = fields_int_or(f, "max_position_embeddings", c->family->context, 1, INT32_MAX);
+    int windowed = !strncmp(c->family->type, "mi", 2) ||
+                   (!strncmp(c->family->type, "qwen", 4) &&
+                    fields_bool_or(f, "use_sliding_window", 0));
+    /* Left out it is 4096, but of mixtral none; null is none. */
+    int none = !strcmp(c->family->type, "mixtral") ||
+               cJSON_HasObjectItem(f->object, "sliding_window");
+    int64_t window = windowed ? fields_int_or(f, "sliding_window", none ? context : 4096, 1,
+                                              INT32_MAX)
+                              : context;
+    return window < context ? window : context;
+}
+
 static void put_widths(const struct keys *k) {
     struct hf_config *c = &k->h->config;
     struct fields *f = &c->text;
     put_int(k, "block_count", c->layers);
-    put_int(k, "context_length", fields_int_or(f, "max_position_embeddings", c->family->context, 1,
-                                               INT32_MAX));
+    put_int(k, "context_length", context_of(c));
     put_int(k, "embedding_length", c->d_model);
     put_int(k, "feed_forward_length", fields_int(f, "intermediate_size", 1, INT32_MAX));
     put_int(k, "attention.head_count", c->heads);

@@ -28,7 +28,12 @@ void hf_rope_read(struct hf_config *c, struct hf_rope *r) {
     r->local_base = fields_number_or(f, "rope_local_base_freq", 0, 0, 1e15);
     r->local_base = fields_number_or(&local, "rope_theta", r->local_base, 1, 1e15);
     r->type = fields_text_or(&full, fields_first(&full, type), "default");
+    double part = fields_number_or(f, "partial_rotary_factor", 1, 0, 1);
+    part = fields_number_or(&full, "partial_rotary_factor", part, 0, 1);
     f->failed |= full.failed | local.failed;
+    if (part != 1)
+        fields_fail(f, "partial_rotary_factor", "expected 1, as the architecture turns whole heads, "
+                    "found %g", part);
     if (strcmp(r->type, "default") && strcmp(r->type, "linear") && strcmp(r->type, "yarn") &&
         (strcmp(r->type, "llama3") || strcmp(c->family->arch, "llama")))
         fields_fail(f, "rope_scaling", "expected default, linear or yarn%s, found %s",

@@ -57,7 +57,6 @@ static const struct hf_rule inner[] = {
     {NULL, NULL, 0, 0},
 };
 
-
 _Static_assert(sizeof inner / sizeof *inner <= HF_SLOTS, "slots for all");
 
 /* Wrappers around the language model: in front of its names, in any order that was ever used. */
