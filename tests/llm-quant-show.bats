@@ -114,6 +114,8 @@ load quant
         "$QUANT" show --format table $rows "$MODEL" >"$T/out"
         run ! grep -q "tiny-moe-f16.gguf\| $" "$T/out"
     done
+    [ "$("$QUANT" show tests/hf/llama | tsv bytes)" -eq \
+        "$(cat tests/hf/llama/*.safetensors | wc -c)" ]
     "$QUANT" show --format table --metadata "$MODEL" | grep -q 'general.description .*"A 21M-.*[.]*([0-9]*)$'
     "$QUANT" show --metadata "$MODEL" | grep -q 'usage records and sums."$'
 }

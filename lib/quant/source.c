@@ -192,15 +192,24 @@ int source_rows(struct source *s, uint64_t i, int64_t first, int64_t n, float *o
     return s->ops->rows(s, i, first, n, out, err);
 }
 
+static int same_file(const char *path, const struct stat *out) {
+    struct stat in;
+    return !stat(path, &in) && in.st_dev == out->st_dev && in.st_ino == out->st_ino;
+}
+
 int source_reads(const struct source *s, const char *path) {
-    struct stat out, in;
+    const struct source_ops *ops = s->ops;
+    const char *file;
+    struct stat out;
     if (stat(path, &out))
         return 0;
-    for (int i = 0;; i++) {
-        const char *file = s->ops->file ? s->ops->file(s, i) : i ? NULL : s->path;
-        if (!file)
-            return 0;
-        if (!stat(file, &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+    if (!ops->file && same_file(s->path, &out))
+        return 1;
+    for (int i = 0; ops->file && (file = ops->file(s, i)); i++)
+        if (same_file(file, &out))
             return 1;
-    }
+    for (int i = 0; ops->beside && (file = ops->beside(s, i)); i++)
+        if (same_file(file, &out))
+            return 1;
+    return 0;
 }

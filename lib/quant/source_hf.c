@@ -151,13 +151,12 @@ static const char *const small_files[HF_SMALL] = {
     "tokenizer.model", "tokenizer_config.json", "added_tokens.json", "chat_template.jinja",
     "chat_template.json"};
 
-/* The weights, then what stands beside them. */
 static const char *get_file(const struct source *s, int i) {
-    const struct hf *h = hf_of(s);
-    int parts = 0;
-    while (st_path(h->set, parts))
-        parts++;
-    return i < parts ? st_path(h->set, i) : i - parts < HF_SMALL ? h->small[i - parts] : NULL;
+    return st_path(hf_of(s)->set, i);
+}
+
+static const char *get_beside(const struct source *s, int i) {
+    return i < HF_SMALL ? hf_of(s)->small[i] : NULL;
 }
 
 static void close_hf(struct source *s) {
@@ -175,7 +174,7 @@ static void close_hf(struct source *s) {
 
 static const struct source_ops ops = {
     .rows = get_rows, .raw = get_raw, .drop = drop_rows, .keys = put_keys, .file = get_file,
-    .close = close_hf,
+    .beside = get_beside, .close = close_hf,
 };
 
 struct source *hf_open(const char *path, const struct hf_options *opt, struct err *err) {
