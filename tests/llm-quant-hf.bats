@@ -65,6 +65,10 @@ folder() {
     mkdir "$T/empty"
     fails 1 convert --type f16 "$T/empty" "$T/out.gguf"
     grep -q "empty/config.json: No such file" "$T/err"
+    for file in config.json model.safetensors; do
+        fails 1 convert --type f16 "tests/hf/smollm/$file" "$T/out.gguf"
+        grep -q "smollm/$file: expected a GGUF file or a whole folder" "$T/err"
+    done
     folder smollm
     sed -i 's/^{/{"quantization_config": {"quant_method": "awq"},/' "$T/smollm/config.json"
     fails 1 convert --type f16 "$T/smollm" "$T/out.gguf"

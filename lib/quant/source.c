@@ -166,10 +166,20 @@ static struct source *open_gguf(const char *path, struct err *err) {
     return s;
 }
 
+static int ends(const char *s, const char *with) {
+    size_t len = strlen(s);
+    return len >= strlen(with) && !strcmp(s + len - strlen(with), with);
+}
+
 struct source *source_open(const char *path, struct err *err) {
     struct stat st;
     if (!stat(path, &st) && S_ISDIR(st.st_mode))
         return source_open_hf(path, err);
+    if (ends(path, ".safetensors") || ends(path, "config.json")) {
+        err_set(err, "%s: expected a GGUF file or a whole folder: name the one that this is in",
+                path);
+        return NULL;
+    }
     return open_gguf(path, err);
 }
 
