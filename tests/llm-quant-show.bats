@@ -116,6 +116,7 @@ load quant
     done
     [ "$("$QUANT" show tests/hf/llama | tsv bytes)" -eq \
         "$(cat tests/hf/llama/*.safetensors | wc -c)" ]
-    "$QUANT" show --format table --metadata "$MODEL" | grep -q 'general.description .*"A 21M-.*[.]*([0-9]*)$'
+    "$QUANT" show --format table --metadata "$MODEL" |
+        grep -q 'general.description .*"A 21M-.*[.]*([0-9]*)$'
     "$QUANT" show --metadata "$MODEL" | grep -q 'usage records and sums."$'
 }

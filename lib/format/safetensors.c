@@ -48,7 +48,7 @@ static struct st_part *add_part(struct st_set *s, const char *path) {
 
 int st_map(struct st_set *s, const char *path, struct err *err) {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* a FIFO has no writer to wait for */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);     /* waits for no FIFO's writer */
     if (fd < 0)
         return err_set(err, "%s: %s", path, strerror(errno));
     void *data = MAP_FAILED;

@@ -32,8 +32,8 @@ void hf_rope_read(struct hf_config *c, struct hf_rope *r) {
     part = fields_number_or(&full, "partial_rotary_factor", part, 0, 1);
     f->failed |= full.failed | local.failed;
     if (part != 1)
-        fields_fail(f, "partial_rotary_factor", "expected 1, as the architecture turns whole heads, "
-                    "found %g", part);
+        fields_fail(f, "partial_rotary_factor", "expected 1, as the architecture turns whole "
+                    "heads, found %g", part);
     if (strcmp(r->type, "default") && strcmp(r->type, "linear") && strcmp(r->type, "yarn") &&
         (strcmp(r->type, "llama3") || strcmp(c->family->arch, "llama")))
         fields_fail(f, "rope_scaling", "expected default, linear or yarn%s, found %s",

@@ -44,7 +44,8 @@ static int type_of(const struct st_tensor *t) {
 }
 
 /* The gather of a target, made when there is none. A model that is whole has as many tensors as its
- * gathers ask for: what asks for more is refused before memory is. stacked: one tensor holds all. */
+ * gathers ask for: what asks for more is refused before memory is taken. stacked: one tensor holds
+ * all. */
 static struct gather *find_gather(struct mapper *m, int layer, const char *to, int64_t mats,
                                   int stacked, const struct st_tensor *t) {
     uint32_t *slot = &m->slot[(layer + 1) * HF_SLOTS + hf_slot(layer, to)];
