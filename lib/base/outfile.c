@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/outfolder.h"
 
 #define MAX_OPEN 64             /* temporaries at one time */
 #define MAX_LINKS 40            /* what Linux itself follows */
@@ -59,6 +60,7 @@ void outfile_cleanup(void) {
     for (int i = 0; i < MAX_OPEN; i++)
         if (atomic_load(&temporaries[i].state) == NAMED)
             unlink(temporaries[i].name);
+    outfolder_cleanup();
     errno = saved;
 }
 

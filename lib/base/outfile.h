@@ -17,7 +17,8 @@ struct outfile *outfile_open(const char *path, struct err *err);
 FILE *outfile_stream(struct outfile *f);            /* borrowed until close */
 int outfile_close(struct outfile *f, struct err *err);  /* flush, check, rename; frees f always */
 void outfile_abort(struct outfile *f);              /* unlink and free; NULL is fine */
-/* Unlinks every temporary that is open now. Async-signal-safe: for a SIGINT handler. */
+/* Unlinks every temporary that is open now, and removes an unfinished folder (outfolder.h).
+ * Async-signal-safe: for a SIGINT handler. */
 void outfile_cleanup(void);
 
 #endif
