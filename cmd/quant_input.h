@@ -1,0 +1,23 @@
+/* quant_input.h - a model to quantize: a GGUF file, or a folder of transformers, ready to run
+ *
+ * The engine runs GGUF files. A folder becomes one first, in the types that it has, beside the
+ * output: a file without a name, gone when the program is, however that ends.
+ */
+#ifndef QUANT_INPUT_H
+#define QUANT_INPUT_H
+
+#include "cmd/quant.h"
+#include "lib/quant/source.h"
+
+struct quant_input {
+    struct source *source;      /* of what was named */
+    struct quant_engine engine; /* not packed; its tensors have the source's names */
+    int folder;
+};
+
+/* path: file, folder or address; beside: where the output will be. Ends the program on errors. */
+void quant_input_open(struct quant_input *in, const struct common *common, const char *path,
+                      const char *beside);
+void quant_input_close(struct quant_input *in);
+
+#endif
