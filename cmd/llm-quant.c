@@ -6,9 +6,10 @@
 #include "cmd/verbs.h"
 
 static const struct verb verbs[] = {
+    {"convert", quant_convert, "to GGUF of other types: mixes, recipes, a size to meet"},
     {"imatrix", quant_imatrix, "importance of weights, from a text or from files"},
-    {"convert", quant_convert, "to GGUF of other types: mixes, recipes, importance"},
     {"gptq", quant_gptq, "round columns one by one, later ones make up for earlier ones"},
+    {"awq", quant_awq, "scale up the columns that matter, and round"},
     {"eval", quant_eval, "what quantization did to a model's predictions"},
     {"show", quant_show, "tensors, types and metadata of a file"},
     {"diff", quant_diff, "what is different in two files"},
