@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cmd/quant_convert.h"
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 
 /* A type of blocks, one that no kernel of ours reads included. */
 static int is_quantized(int type) {

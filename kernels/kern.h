@@ -285,7 +285,7 @@ struct kern {
     /* Between floats and the file's layout, on the host, by the caller's own thread (rows of a
      * matrix can be shared out). dst[rows][cols] as `type`; cols is a multiple of the block.
      * importance [cols] weighs the squared errors of a column (mean squares of its activations),
-     * or NULL. To the bit what kernels/grid.h says. */
+     * or NULL. To the bit what kernels/codes.h says. */
     void (*quantize)(int type, const float *src, void *dst, int64_t rows, int64_t cols,
                      const float *importance);
     /* kern_dequantize, as fast as the memory. */

@@ -1,7 +1,7 @@
 /* quantize.c - which function quantizes to which type, for every variant */
 #include "kernels/quantize.h"
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "kernels/impl.h"
 #include "kernels/kquant.h"
 

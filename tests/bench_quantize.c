@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "kernels/kern.h"
 #include "lib/base/mem.h"
 #include "lib/base/num.h"

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "tests/check.h"
 #include "tests/quantize_simple.h"
 #include "tests/scratch.h"

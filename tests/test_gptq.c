@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "lib/base/mem.h"
 #include "tests/check.h"
 #include "tests/random.h"

@@ -5,7 +5,7 @@
 #include "check.h"
 
 #include "kernels/blocks.h"
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "tests/quantized_input.h"
 #include "tests/random.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "lib/base/mem.h"
 #include "lib/quant/convert_impl.h"
 

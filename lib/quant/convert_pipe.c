@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "lib/base/mem.h"
 
 #define CHUNK_ELEMENTS (1 << 18)        /* 1 MiB of floats, or one row where that is longer */

@@ -7,7 +7,7 @@
 #ifndef GPTQ_IMPL_H
 #define GPTQ_IMPL_H
 
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "lib/quant/gptq.h"
 
 enum {

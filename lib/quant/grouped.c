@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "kernels/blocks.h"
-#include "kernels/grid.h"
+#include "kernels/codes.h"
 #include "lib/base/mem.h"
 
 #define HALF_MAX 65504.0f

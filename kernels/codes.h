@@ -1,4 +1,4 @@
-/* grid.h - from floats to blocks, and the codes inside a block
+/* codes.h - from floats to blocks, and the codes inside a block
  *
  *     const struct kern *k = kern_select(NULL, NULL);
  *     k->quantize(KERN_Q4_K, w, dst, rows, cols, NULL);
@@ -8,8 +8,8 @@
  * in order of the elements), with importance what its quantize_*_impl do. All variants agree.
  * struct kern has the operations; this header holds what belongs to them.
  */
-#ifndef GRID_H
-#define GRID_H
+#ifndef CODES_H
+#define CODES_H
 
 #include <stdint.h>
 

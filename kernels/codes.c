@@ -1,5 +1,5 @@
-/* grid.c - codes of a block apart from its scales, see grid.h */
-#include "kernels/grid.h"
+/* codes.c - codes of a block apart from its scales, see codes.h */
+#include "kernels/codes.h"
 
 #include "kernels/blocks.h"
 
