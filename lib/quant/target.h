@@ -42,7 +42,7 @@ struct target_row {
     int choice;                         /* index into type */
 };
 
-/* Candidates that suit most: every block type of 2.6 bits or more. */
+/* Candidates that suit most: Q2_K to Q8_0, IQ4_XS and IQ4_NL. */
 void target_usual_types(struct target *t);
 /* KL for a relative loss of 1 by what a tensor is, where nothing was measured: ratios between kinds
  * of tensors as found in small models (see the table), so the sum is no prediction. */
