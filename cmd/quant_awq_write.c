@@ -31,7 +31,8 @@ void awq_report_row(void *job, const struct awq_row *row) {
     j->matrices++;
     j->unseen += !seen;
     fields_row(&j->fields, (struct value[FIELDS]){
-        {.count = row->layer}, {.text = row->tensor}, {.number = row->expert < 0 ? (double)NAN : (double)row->expert},
+        {.count = row->layer}, {.text = row->tensor},
+        {.number = row->expert < 0 ? (double)NAN : (double)row->expert},
         {.text = row->type < 0 ? j->command->format : kern_type_info(row->type)->name},
         {.count = row->rows}, {.count = row->cols}, {.count = row->tokens},
         {.number = seen ? r->error : NAN}, {.number = seen ? r->nearest : NAN},

@@ -1,4 +1,4 @@
-/* quant_imatrix_sensitivity.c - llm-quant imatrix --sensitivity: what errors cost, tensor by tensor */
+/* quant_imatrix_sensitivity.c - llm-quant imatrix --sensitivity: what errors cost */
 #include "cmd/quant_imatrix.h"
 
 #include <string.h>

@@ -98,4 +98,10 @@ END
     tiny qwen2
     fails 1 awq -q -f "$T/calib" -c 64 "$T/qwen2.gguf" /dev/full
     grep -q "No space left" "$T/err"
+    # Some weights far behind the embedding: NaN.
+    printf '\x7e%.0s' $(seq 64) | dd of="$T/qwen2.gguf" bs=1 conv=notrunc status=none \
+        seek=$(($(stat -c %s "$T/qwen2.gguf") * 3 / 4))
+    run -1 awq -q "$T/qwen2.gguf" "$T/out.gguf"
+    [[ $output == *"not finite"* ]]
+    [ "$(find "$T" -name 'out.gguf*' | wc -l)" -eq 0 ]
 }

@@ -14,7 +14,9 @@
 #include "lib/base/mem.h"
 #include "lib/quant/awq_impl.h"
 
-enum { GATE, UP, Q = 0, K, V };         /* kinds of error: struct awq_use */
+/* Kinds of error, see struct awq_use. */
+enum { Q, K, V };
+enum { GATE, UP, SHARED_GATE, SHARED_UP };
 
 /* A matrix on its way. */
 struct work {
@@ -272,7 +274,7 @@ static void fold_attention(struct maker *m) {
 
 static void fold_ffn(struct maker *m) {
     const struct model_layer *l = m->l;
-    static const int kinds[] = {GATE, UP, GATE + 2, UP + 2};
+    static const int kinds[] = {GATE, UP, SHARED_GATE, SHARED_UP};
     const struct kern_weight *dense[] = {&l->ffn_gate, &l->ffn_up};
     const struct kern_weight *mixed[] = {&l->exp_gate, &l->exp_up, &l->sh_gate, &l->sh_up};
     const struct kern_weight *const pairs[][2] = {{&l->ffn_up, &l->ffn_down},
