@@ -122,7 +122,7 @@ static void few_rows(void) {
     double before = 1;
     state = 3;
     draw_rows(x, MOST, COLS, 4);
-    for (int n = 4; n <= MOST; n *= 4) {
+    for (int n = 16; n <= MOST; n *= 4) {
         struct hessian *h = made_of(x, n, COLS, one);
         CHECK_INT(hessian_factor(h, NULL, 0, u, &found, &err), 0);
         CHECK(found.shrink < before);

@@ -14,6 +14,10 @@
 
 #define TILE 256                /* columns of a thread's piece of work */
 #define MOST_WAITING 512
+/* Tokens of a text depend on each other: so many are worth one drawn alone. Measured on the
+ * embedded model, 3 bits on 3 chunks of 512 tokens: KL 0.073 with 0.3, 0.064 with 1, 0.059 with
+ * 3. */
+#define DEPENDENT 3
 #define MOST_DAMP 1e6           /* in units of the mean: the rest is round-to-nearest */
 
 static size_t matrix_bytes(const struct hessian *h) {
@@ -118,7 +122,7 @@ void hessian_finish(struct hessian *h, struct par *par) {
 
 double hessian_shrinkage(const struct hessian *h) {
     double p = (double)h->cols;
-    double n = (double)h->count;
+    double n = (double)h->count / DEPENDENT;
     double trace = 0;
     double squares = 0;         /* trace of H * H */
     for (int64_t i = 0; i < h->cols; i++) {
