@@ -1,6 +1,7 @@
 /* layout_ct.c - "pack-quantized" of compressed-tensors
  *
- * Its codes are signed, and packed with 2^(bits-1) added, which gives ours back; zeros alike.
+ * Its codes are signed, and packed with 2^(bits-1) added, which gives ours back; zeros alike. An
+ * index of groups is read by versions up to 0.19 (August 2026); later ones refuse it by name.
  */
 #include "lib/format/jsonw.h"
 #include "lib/format/safetensors.h"
