@@ -40,6 +40,32 @@ whole_usage() {
     done
 }
 
+# help_options VERB: the long options of its help, the examples left out
+help_options() {
+    "$PROGRAM" "$1" --help | sed '/^Examples/,$d' | grep -E '^ +-' |
+        grep -oE -- '--[a-z][a-z0-9-]*' | sort -u
+}
+
+# page_options SECTION: those of one part of the manual page; "common" is before the verbs
+page_options() {
+    awk -v name="$1" '/^\.S[sh] / { inside = $0 == ".Ss " name ||
+                                             (name == "common" && $2 == "DESCRIPTION") }
+        inside && /^\.It.*Fl Fl/' "man/${PROGRAM##*/}.1" | grep -oE 'Fl Fl [a-z][a-z0-9-]*' |
+        sed 's/Fl Fl /--/' | sort -u
+}
+
+# whole_page VERB...: help and manual page of each verb have the same options
+whole_page() {
+    local verb
+    page_options common >"$T/common"
+    for verb; do
+        help_options "$verb" >"$T/help"
+        page_options "$verb" >"$T/page"
+        comm -23 "$T/help" "$T/common" | diff - <(comm -23 "$T/page" "$T/common") ||
+            { echo "differs: $verb"; return 1; }
+    done
+}
+
 # fails STATUS ARGUMENTS...: ends with STATUS, writes nothing to stdout, says why on stderr.
 fails() {
     local want=$1 got=0
