@@ -57,10 +57,6 @@ void model_bench_check(const struct model_bench *b, const struct model_test *tes
     gguf_close(g);
 }
 
-static void show_loading(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 /* Room for the largest test. */
 static void size_session(struct model_engine *e, const struct model_test *test, int n) {
     struct session_options o = {.kv_type = e->bench->kv_type};
@@ -97,7 +93,7 @@ void engine_load(struct model_engine *e, const struct model_bench *b,
     e->par = par_new(test[0].threads);
     progress_start(&bar, "loading", PROGRESS_BYTES, b->common.quiet);
     e->model = model_open(b->path, &(struct model_options){.par = e->par, .no_pack = b->no_pack,
-                                                           .progress = show_loading,
+                                                           .progress = progress_show,
                                                            .arg = &bar}, &err);
     progress_end(&bar);
     if (!e->model)

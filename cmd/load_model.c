@@ -14,16 +14,12 @@ const struct kern *load_kernels(const struct common *common) {
     return k;
 }
 
-static void show_loading(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 struct model *load_model(const struct common *common, const char *path, struct par *par,
                          int no_pack) {
     struct progress bar;
     struct err err;
     progress_start(&bar, "loading", PROGRESS_BYTES, common->quiet);
-    struct model_options how = {.par = par, .no_pack = no_pack, .progress = show_loading,
+    struct model_options how = {.par = par, .no_pack = no_pack, .progress = progress_show,
                                 .arg = &bar};
     struct model *m = model_open(path, &how, &err);
     progress_end(&bar);

@@ -66,6 +66,10 @@ void progress_update(struct progress *p, int64_t done, int64_t total) {
     fprintf(stderr, "\r%s [%s] %s of %s, %s\033[K", p->what, bar, have, all, left);
 }
 
+void progress_show(void *arg, int64_t done, int64_t total) {
+    progress_update(arg, done, total);
+}
+
 void progress_end(struct progress *p) {
     if (p->shown)
         fputs("\r\033[K", stderr);

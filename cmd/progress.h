@@ -23,6 +23,8 @@ struct progress {
 
 void progress_start(struct progress *p, const char *what, enum progress_unit unit, int quiet);
 void progress_update(struct progress *p, int64_t done, int64_t total);  /* total -1: unknown */
+/* The same as a callback of jobs that take one; arg is the struct progress. */
+void progress_show(void *arg, int64_t done, int64_t total);
 void progress_end(struct progress *p);
 
 #endif

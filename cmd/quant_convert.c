@@ -152,10 +152,6 @@ void convert_put_keys(void *arg, struct gguf_writer *w) {
         gguf_put_int(w, names[3], GGUF_U32, k->imatrix->chunks);
 }
 
-static void show(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 static void write_model(const struct convert_options *o, const struct convert_plan *p) {
     const struct source *s = p->source;
     struct convert_keys keys = {o, p->imatrix};
@@ -168,7 +164,7 @@ static void write_model(const struct convert_options *o, const struct convert_pl
         .source = p->source, .type = type, .file_type = p->file_type, .imatrix = p->imatrix,
         .kern = quant_kernels(&o->common), .par = par_new(o->common.threads), .order = p->order,
         .keys = p->imatrix ? convert_put_keys : NULL, .keys_arg = &keys,
-        .progress = show, .arg = &bar};
+        .progress = progress_show, .arg = &bar};
     progress_start(&bar, "converting", PROGRESS_BYTES, o->common.quiet);
     int rc = convert_run(&c, o->out, &e);
     progress_end(&bar);

@@ -115,10 +115,6 @@ static void take_types(const struct convert_options *o, struct target *t) {
     free(list);
 }
 
-static void show(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 static void say(const struct convert_options *o, const struct target_row *row, uint64_t n,
                 const struct convert_plan *p, int64_t bytes) {
     uint64_t eligible = 0;
@@ -155,7 +151,7 @@ void convert_choose_target(const struct convert_options *o, struct convert_plan 
     struct goal goal = take_goal(o, p);
     check_originals(o, s, fixed);
     t.par = par_new(o->common.threads);
-    t.progress = show;
+    t.progress = progress_show;
     t.arg = &bar;
     progress_start(&bar, "trying types", PROGRESS_COUNT, o->common.quiet);
     int rc = target_assign(&t, goal.bytes, type, row, &bytes, &e);

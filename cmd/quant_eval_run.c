@@ -11,10 +11,6 @@
 
 #include "cmd/progress.h"
 
-static void show(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 /* Token ids must mean the same in both. */
 static void check_vocab(const struct model *base, const struct model *m) {
     struct gguf_value a;
@@ -87,7 +83,7 @@ static void run_text(const struct eval_options *o, struct lockstep *l) {
     struct progress bar;
     struct err err;
     progress_start(&bar, "chunks", PROGRESS_COUNT, o->common.quiet);
-    l->progress = show;
+    l->progress = progress_show;
     l->arg = &bar;
     int rc = lockstep_run(l, &err);
     progress_end(&bar);

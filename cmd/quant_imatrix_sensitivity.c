@@ -6,10 +6,6 @@
 #include "cmd/progress.h"
 #include "lib/quant/sensitivity.h"
 
-static void show(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 /* Chunks at even distances: a text is seldom alike from end to end. */
 static void spread(struct quant_chunks *c, int most) {
     if (c->chunks <= most)
@@ -28,7 +24,7 @@ void imatrix_measure(struct imatrix *m, const struct common *common, const struc
     spread(c, chunks);
     const struct sensitivity s = {.model = e->model, .kern = e->kern, .par = e->par,
                                   .token = c->token, .chunks = c->chunks, .tokens = c->tokens,
-                                  .progress = show, .arg = &bar};
+                                  .progress = progress_show, .arg = &bar};
     progress_start(&bar, "measuring", PROGRESS_COUNT, common->quiet);
     int rc = sensitivity_measure(&s, m, &err);
     progress_end(&bar);

@@ -11,10 +11,6 @@
 #include "cmd/progress.h"
 #include "lib/quant/convert.h"
 
-static void show(void *arg, int64_t done, int64_t total) {
-    progress_update(arg, done, total);
-}
-
 /* A descriptor of a new file in the folder of `beside`, whose name is already gone. */
 static int nameless(const char *beside) {
     size_t len = strlen(beside);
@@ -39,7 +35,7 @@ static char *write_gguf(struct source *s, const struct common *common, const cha
         type[i] = s->tensor[i].type;
     struct convert c = {.source = s, .type = type, .file_type = -1,
                         .kern = quant_kernels(common), .par = par_new(common->threads),
-                        .progress = show, .arg = &bar};
+                        .progress = progress_show, .arg = &bar};
     progress_start(&bar, "converting", PROGRESS_BYTES, common->quiet);
     int rc = convert_run(&c, path, &err);
     progress_end(&bar);
