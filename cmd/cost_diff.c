@@ -226,11 +226,11 @@ static void write_summary(const struct diff *d) {
 static void write_stdout(const struct diff *d) {
     const struct diff_options *o = d->opt;
     if (o->plan)
-        diff_plan_rows(d, stdout, fields_format(&o->common), o->common.verbose);
+        diff_plan_rows(d, stdout, fields_format(&o->common, stdout), o->common.verbose);
     else if (o->format > DIFF_SQL || o->format == DIFF_MD)
         diff_report(d, stdout, o->format);
     else
-        diff_rows(d, stdout, fields_format(&o->common), o->common.verbose);
+        diff_rows(d, stdout, fields_format(&o->common, stdout), o->common.verbose);
 }
 
 static void free_all(struct diff *d) {

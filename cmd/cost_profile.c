@@ -241,7 +241,7 @@ static int report(const struct options *o) {
     int status = EXIT_DONE;
     struct field shown[FIELDS];
     memcpy(shown, fields, sizeof fields);
-    if (table_for_people(fields_format(&o->common)))
+    if (table_for_people(fields_format(&o->common, stdout)))
         shown[TOTAL].decimals = shown[PER_TOKEN].decimals = FIELD_TEXT;
     fields_open(&f, shown, FIELDS, &o->common);
     for (int i = 0; i < LEDGER_PHASES; i++) {

@@ -16,9 +16,9 @@ int fields_option(int c, const char *arg, struct common *common) {
     return 1;
 }
 
-enum table_format fields_format(const struct common *common) {
+enum table_format fields_format(const struct common *common, FILE *out) {
     return common->format ? (enum table_format)(common->format - 1)
-                          : table_format(stdout, common->json);
+                          : table_format(out, common->json);
 }
 
 /* Lists may be thousands of numbers long: no table for people has them. */
@@ -55,7 +55,7 @@ void fields_open_to(struct fields *f, FILE *out, enum table_format format,
 }
 
 void fields_open(struct fields *f, const struct field *field, int n, const struct common *common) {
-    fields_open_to(f, stdout, fields_format(common), field, n, common->verbose);
+    fields_open_to(f, stdout, fields_format(common, stdout), field, n, common->verbose);
 }
 
 void fields_row(struct fields *f, const struct value *value) {

@@ -28,8 +28,8 @@
     "  -q, --quiet            fewer words on stderr\n"
 /* 1 when c was OPT_FORMAT. */
 int fields_option(int c, const char *arg, struct common *common);
-/* What --format and --json ask for, else what suits stdout. */
-enum table_format fields_format(const struct common *common);
+/* What --format and --json ask for, else what suits the stream. */
+enum table_format fields_format(const struct common *common, FILE *out);
 
 /* In place of decimals. FIELD_COUNT: an integer; FIELD_WHOLE: a number that has none; FIELD_LIST:
  * numbers, an array in JSON, joined by commas elsewhere; FIELD_ID: an integer, or the text of a row

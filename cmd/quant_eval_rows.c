@@ -86,9 +86,7 @@ static void sheet_open(struct sheet *s, const struct eval_options *o, const char
     if (!s->out)
         die_err(&err);
     FILE *f = outfile_stream(s->out);
-    enum table_format format = o->common.format ? (enum table_format)(o->common.format - 1)
-                                                : table_format(f, o->common.json);
-    fields_open_to(&s->fields, f, format, columns, n, 1);
+    fields_open_to(&s->fields, f, fields_format(&o->common, f), columns, n, 1);
 }
 
 static void sheet_close(struct sheet *s) {
