@@ -3,14 +3,13 @@
  * Keys of the metadata, then tensors: what only one has, and what both have but not alike. Values
  * are compared where shapes agree, whatever the types.
  */
-#include "cmd/quant.h"
+#include "cmd/quant_input.h"
 
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/model_path.h"
 #include "cmd/progress.h"
 #include "lib/quant/metadata.h"
 #include "lib/quant/tensor_error.h"
@@ -245,21 +244,12 @@ static void diff_tensors(struct diff *d) {
 
 /* ---- the verb ------------------------------------------------------------------------------- */
 
-static struct source *open_model(const struct options *o, const char *path) {
-    struct err err;
-    char *file = model_path(path, NULL, o->common.quiet);
-    struct source *s = source_open(file, &err);
-    if (!s)
-        die_err(&err);
-    free(file);
-    return s;
-}
-
 int quant_diff(int argc, char **argv) {
     struct options o = {.metadata = 1, .tensors = 1};
     parse(&o, argc, argv);
-    struct diff d = {.o = &o, .a = open_model(&o, argv[optind]),
-                     .b = open_model(&o, argv[optind + 1]), .par = par_new(o.common.threads)};
+    struct diff d = {.o = &o, .a = quant_source_open(argv[optind], o.common.quiet),
+                     .b = quant_source_open(argv[optind + 1], o.common.quiet),
+                     .par = par_new(o.common.threads)};
     for (uint64_t i = 0; i < source_count(d.a); i++)
         d.total += (int64_t)d.a->tensor[i].bytes;
     progress_start(&d.bar, "comparing", PROGRESS_BYTES, o.common.quiet);

@@ -9,18 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "cmd/model_path.h"
 #include "cmd/progress.h"
-
-static struct source *open_source(const struct eval_options *o, const char *path) {
-    struct err err;
-    char *file = model_path(path, NULL, o->common.quiet);
-    struct source *s = source_open(file, &err);
-    if (!s)
-        die_err(&err);
-    free(file);
-    return s;
-}
+#include "cmd/quant_input.h"
 
 struct compare {
     const struct eval_options *o;
@@ -72,7 +62,7 @@ static void compare_file(struct compare *c, struct eval_file *f) {
     struct eval_weights *w = &f->weights;
     double bits = 0;
     double elements = 0;
-    w->source = open_source(c->o, f->path);
+    w->source = quant_source_open(f->path, c->o->common.quiet);
     w->tensor = mem_array((size_t)source_count(c->base) + 1, sizeof *w->tensor);
     c->unlike = 0;
     for (uint64_t i = 0; i < source_count(c->base); i++) {
@@ -95,7 +85,7 @@ static void compare_file(struct compare *c, struct eval_file *f) {
 
 void eval_weights(const struct eval_options *o, const struct imatrix *imatrix,
                   struct eval_file *f) {
-    struct compare c = {.o = o, .base = open_source(o, o->base), .imatrix = imatrix,
+    struct compare c = {.o = o, .base = quant_source_open(o->base, o->common.quiet), .imatrix = imatrix,
                         .par = par_new(o->common.threads)};
     for (uint64_t i = 0; i < source_count(c.base); i++)
         c.total += o->files * (int64_t)c.base->tensor[i].bytes;

@@ -46,21 +46,24 @@ static char *write_gguf(struct source *s, const struct common *common, const cha
     return path;
 }
 
+struct source *quant_source_open(const char *path, int quiet) {
+    struct err err;
+    char *file = model_path(path, NULL, quiet);
+    struct source *s = source_open(file, &err);
+    if (!s)
+        die_err(&err);
+    free(file);
+    return s;
+}
+
 void quant_input_open(struct quant_input *in, const struct common *common, const char *path,
                       const char *beside) {
     struct stat st;
-    struct err err;
     in->folder = !stat(path, &st) && S_ISDIR(st.st_mode);
-    char *file = in->folder ? mem_strdup(path) : model_path(path, NULL, common->quiet);
-    in->source = source_open(file, &err);
-    if (!in->source)
-        die_err(&err);
-    if (in->folder) {
-        free(file);
-        file = write_gguf(in->source, common, beside);
-    }
-    quant_engine_open(&in->engine, common, file, 0);
-    free(file);
+    in->source = quant_source_open(path, common->quiet);
+    char *made = in->folder ? write_gguf(in->source, common, beside) : NULL;
+    quant_engine_open(&in->engine, common, made ? made : in->source->path, 0);
+    free(made);
 }
 
 void quant_input_close(struct quant_input *in) {

@@ -1,4 +1,5 @@
-/* quant_input.h - a model to quantize: a GGUF file, or a folder of transformers, ready to run
+/* quant_input.h - models by their tensors: a GGUF file, or a folder of transformers; to quantize
+ * them, ready to run
  *
  * The engine runs GGUF files. A folder becomes one first, in the types that it has, beside the
  * output: a file without a name, gone when the program is, however that ends.
@@ -14,6 +15,9 @@ struct quant_input {
     struct quant_engine engine; /* not packed; its tensors have the source's names */
     int folder;
 };
+
+/* The tensors of a file, a folder or an address; ends the program on errors. */
+struct source *quant_source_open(const char *path, int quiet);
 
 /* path: file, folder or address; beside: where the output will be. Ends the program on errors. */
 void quant_input_open(struct quant_input *in, const struct common *common, const char *path,

@@ -3,13 +3,12 @@
  * A row for each file, or for each type, group, layer, tensor or key of them. A folder of Hugging
  * Face transformers is shown as the GGUF file that it would become.
  */
-#include "cmd/quant.h"
+#include "cmd/quant_input.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/model_path.h"
 #include "lib/quant/inventory.h"
 #include "lib/quant/metadata.h"
 
@@ -283,9 +282,8 @@ int quant_show(int argc, char **argv) {
     struct err err;
     parse(&o, argc, argv);
     for (int i = optind; i < argc; i++) {
-        char *path = model_path(argv[i], NULL, o.common.quiet);
-        struct source *s = source_open(path, &err);
-        struct metadata *m = s ? metadata_of(s, &err) : NULL;
+        struct source *s = quant_source_open(argv[i], o.common.quiet);
+        struct metadata *m = metadata_of(s, &err);
         if (!m)
             die_err(&err);
         if (i == optind)        /* a first file that cannot be shown leaves no head of a table */
@@ -293,7 +291,6 @@ int quant_show(int argc, char **argv) {
         put_rows(&f, &o, s, metadata_view(m));
         metadata_free(m);
         source_close(s);
-        free(path);
     }
     fields_close(&f);
     return EXIT_DONE;
