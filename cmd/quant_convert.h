@@ -54,6 +54,10 @@ void convert_choose(const struct convert_options *o, struct convert_plan *p);
 void convert_choose_target(const struct convert_options *o, struct convert_plan *p);
 /* Keys of the importance; arg is a struct convert_keys. */
 void convert_put_keys(void *arg, struct gguf_writer *w);
+/* A type of blocks, one that no kernel of ours reads included. */
+int convert_is_quantized(int type);
+/* Ends the program when the values of t, which is to change, cannot be read. */
+void convert_check_readable(const struct convert_options *o, const struct source_tensor *t);
 /* Ends the program where these types should not be made without a word: of quantized tensors, or
  * without the importance that they need. */
 void convert_check(const struct convert_options *o, const struct convert_plan *p);

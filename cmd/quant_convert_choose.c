@@ -6,8 +6,7 @@
 #include "cmd/quant_convert.h"
 #include "kernels/codes.h"
 
-/* A type of blocks, one that no kernel of ours reads included. */
-static int is_quantized(int type) {
+int convert_is_quantized(int type) {
     size_t bytes;
     return gguf_type_block(type, &bytes) > 1;
 }
@@ -76,8 +75,8 @@ static void check_requantized(const struct convert_options *o, const struct conv
     uint64_t n = 0;
     for (uint64_t i = p->source->tensors; i-- > 0;) {
         const struct source_tensor *t = &p->source->tensor[i];
-        if (p->choice[i].type == t->type || !is_quantized(t->type) ||
-            !is_quantized(p->choice[i].type))
+        if (p->choice[i].type == t->type || !convert_is_quantized(t->type) ||
+            !convert_is_quantized(p->choice[i].type))
             continue;
         first = t;
         to = p->choice[i].type;
@@ -89,13 +88,10 @@ static void check_requantized(const struct convert_options *o, const struct conv
             n, p->source->tensors, first->name, gguf_type_name(first->type), gguf_type_name(to));
 }
 
-static void check_readable(const struct convert_options *o, const struct convert_plan *p) {
-    for (uint64_t i = 0; i < p->source->tensors; i++) {
-        const struct source_tensor *t = &p->source->tensor[i];
-        if (p->choice[i].type != t->type && !kern_type_info(t->type))
-            die("%s: \"%s\" is %s, which can be copied only: --tensor '%s=keep'", o->in, t->name,
-                gguf_type_name(t->type), t->name);
-    }
+void convert_check_readable(const struct convert_options *o, const struct source_tensor *t) {
+    if (!kern_type_info(t->type))
+        die("%s: \"%s\" is %s, which can be copied only: --tensor '%s=keep'", o->in, t->name,
+            gguf_type_name(t->type), t->name);
 }
 
 /* Tensors that collectors of importance leave out, as nothing or only the last layer asks them. */
@@ -127,7 +123,9 @@ static void check_importance(const struct convert_options *o, const struct conve
 }
 
 void convert_check(const struct convert_options *o, const struct convert_plan *p) {
-    check_readable(o, p);
+    for (uint64_t i = 0; i < p->source->tensors; i++)
+        if (p->choice[i].type != p->source->tensor[i].type)
+            convert_check_readable(o, &p->source->tensor[i]);
     check_requantized(o, p);
     check_importance(o, p);
     for (uint64_t i = 0; o->mix && !p->imatrix && i < p->source->tensors; i++)

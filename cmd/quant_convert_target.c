@@ -12,13 +12,13 @@
 #include "cmd/quant_convert.h"
 #include "lib/base/num.h"
 #include "lib/quant/convert.h"
+#include "lib/quant/inventory.h"
 #include "lib/quant/target.h"
 
 static int64_t elements(const struct source *s) {
-    int64_t sum = 0;
-    for (uint64_t i = 0; i < s->tensors; i++)
-        sum += s->tensor[i].ne[0] * s->tensor[i].rows;
-    return sum;
+    struct inventory all;
+    inventory_sum(s, NULL, NULL, &all);
+    return all.params;
 }
 
 /* What padding may add to the tensors. */
@@ -84,13 +84,10 @@ static void check_originals(const struct convert_options *o, const struct source
                             const int *fixed) {
     for (uint64_t i = 0; i < s->tensors; i++) {
         const struct source_tensor *t = &s->tensor[i];
-        size_t bytes;
         if (fixed[i] >= 0 || !ftype_quantizes(s, t))
             continue;
-        if (!kern_type_info(t->type))
-            die("%s: \"%s\" is %s, which can be copied only: --tensor '%s=keep'", o->in, t->name,
-                gguf_type_name(t->type), t->name);
-        if (!o->requantize && gguf_type_block(t->type, &bytes) > 1)
+        convert_check_readable(o, t);
+        if (!o->requantize && convert_is_quantized(t->type))
             die("%s: \"%s\" is %s already: errors add up; convert the model's original, or give"
                 " --allow-requantize", o->in, t->name, gguf_type_name(t->type));
     }

@@ -11,6 +11,7 @@
 
 #include "cmd/progress.h"
 #include "cmd/quant_input.h"
+#include "lib/quant/inventory.h"
 
 struct compare {
     const struct eval_options *o;
@@ -60,8 +61,7 @@ static double whole_error(const struct eval_weights *w) {
 
 static void compare_file(struct compare *c, struct eval_file *f) {
     struct eval_weights *w = &f->weights;
-    double bits = 0;
-    double elements = 0;
+    struct inventory all;
     w->source = quant_source_open(f->path, c->o->common.quiet);
     w->tensor = mem_array((size_t)source_count(c->base) + 1, sizeof *w->tensor);
     c->unlike = 0;
@@ -70,23 +70,19 @@ static void compare_file(struct compare *c, struct eval_file *f) {
         c->done += (int64_t)c->base->tensor[i].bytes;
         progress_update(&c->bar, c->done, c->total);
     }
-    for (uint64_t i = 0; i < source_count(w->source); i++) {
-        const struct source_tensor *t = &w->source->tensor[i];
-        bits += 8 * (double)t->bytes;
-        elements += (double)t->rows * (double)t->ne[0];
-    }
     if (c->unlike && (!c->o->common.quiet || !w->tensors))
         warn("%s: %llu of %llu tensors of the base are missing or of another shape, \"%s\" first",
              f->path, (unsigned long long)c->unlike, (unsigned long long)source_count(c->base),
              c->first);
     w->error = whole_error(w);
-    f->bpw = elements > 0 ? bits / elements : -1;
+    inventory_sum(w->source, NULL, NULL, &all);
+    f->bpw = all.params > 0 ? inventory_bpw(&all) : -1;
 }
 
 void eval_weights(const struct eval_options *o, const struct imatrix *imatrix,
                   struct eval_file *f) {
-    struct compare c = {.o = o, .base = quant_source_open(o->base, o->common.quiet), .imatrix = imatrix,
-                        .par = par_new(o->common.threads)};
+    struct compare c = {.o = o, .base = quant_source_open(o->base, o->common.quiet),
+                        .imatrix = imatrix, .par = par_new(o->common.threads)};
     for (uint64_t i = 0; i < source_count(c.base); i++)
         c.total += o->files * (int64_t)c.base->tensor[i].bytes;
     progress_start(&c.bar, "weights", PROGRESS_BYTES, o->common.quiet);

@@ -6,14 +6,9 @@
 #include <string.h>
 
 #include "cmd/fields.h"
+#include "lib/quant/inventory.h"
 
 /* ---- order ------------------------------------------------------------------------------ */
-
-/* N of "blk.N.*"; -1: of no layer. */
-static long layer_of(const char *name) {
-    return !strncmp(name, "blk.", 4) && name[4] >= '0' && name[4] <= '9'
-           ? strtol(name + 4, NULL, 10) : -1;
-}
 
 /* Expert N of "blk.L.ffn_up.N.weight", as old models have them; -1: something else. */
 static long expert_of(const char *name) {
@@ -28,14 +23,14 @@ static long expert_of(const char *name) {
 static int by_layer(const void *a, const void *b) {
     const struct imatrix_entry *x = *(const struct imatrix_entry *const *)a;
     const struct imatrix_entry *y = *(const struct imatrix_entry *const *)b;
-    long lx = layer_of(x->name);
-    long ly = layer_of(y->name);
+    int lx = inventory_layer(x->name);
+    int ly = inventory_layer(y->name);
+    long ex = expert_of(x->name);
+    long ey = expert_of(y->name);
     if (lx != ly)
         return lx < ly ? -1 : 1;
-    lx = expert_of(x->name);
-    ly = expert_of(y->name);
-    if (lx >= 0 && ly >= 0 && lx != ly)
-        return lx < ly ? -1 : 1;
+    if (ex >= 0 && ey >= 0 && ex != ey)
+        return ex < ey ? -1 : 1;
     return strcmp(x->name, y->name);
 }
 
@@ -52,13 +47,13 @@ static const struct imatrix_entry **in_order(const struct imatrix *m) {
 
 struct unseen {
     struct buf list;            /* of the layer: "3, 17" */
-    long layer;
+    int layer;
     int64_t here, all, experts;
 };
 
 static void end_layer(struct unseen *u) {
     if (u->here)
-        warn("layer %ld: %s %s saw no token", u->layer, u->here > 1 ? "experts" : "expert",
+        warn("layer %d: %s %s saw no token", u->layer, u->here > 1 ? "experts" : "expert",
              u->list.data);
     u->list.len = 0;
     u->here = 0;
@@ -79,9 +74,9 @@ void imatrix_say_unseen(const struct imatrix *m) {
     struct unseen u = {.layer = -1};
     for (int i = 0; i < m->n; i++) {
         const struct imatrix_entry *e = list[i];
-        if (layer_of(e->name) != u.layer)
+        if (inventory_layer(e->name) != u.layer)
             end_layer(&u);
-        u.layer = layer_of(e->name);
+        u.layer = inventory_layer(e->name);
         if (expert_of(e->name) >= 0)
             count_expert(&u, expert_of(e->name), e->count[0]);
         for (int64_t x = 0; strstr(e->name, ".ffn_up_exps.") && x < e->mats; x++)
