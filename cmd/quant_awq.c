@@ -1,13 +1,16 @@
 /* quant_awq.c - llm-quant awq: columns that matter are scaled up before rounding (lib/quant/awq.h),
  * calibrated on a text
  */
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "cmd/quant_awq.h"
-#include "lib/quant/ftype.h"
+#include "cmd/quant_calibrated.h"
+#include "lib/quant/awq_model.h"
+#include "lib/quant/gptq_model.h"
+#include "lib/quant/hf_write.h"
 
-enum { OPT_BITS = OPT_VERB, OPT_GROUP, OPT_SYM, OPT_ASYM, OPT_TYPE, OPT_NO_CLIP, OPT_SEED };
+enum { OPT_NO_CLIP = OPT_CALIBRATED };
 
 static const char *const usage[] = {
     "usage: llm-quant awq -f TEXT [OPTION]... INPUT OUTPUT\n"
@@ -19,25 +22,14 @@ static const char *const usage[] = {
     "                         (default 128)\n"
     "      --sym              zero in the middle of the codes\n"
     "      --asym             zero anywhere (default)\n"
-    "      --type NAME        in place of these: the own grid of a GGUF block type (q4_k, iq4_nl,\n"
-    "                         ...) or of the types of a mix (q4_k_m). Or f32, f16, bf16: groups\n"
-    "                         as floats (default: the smallest block type that holds the groups)\n"
+    CALIBRATED_TYPE_USAGE
     "      --no-clip          ranges of groups by extremes, not by least error\n"
-    "Calibration\n"
-    "  -f, --file TEXT        text to calibrate on; - is stdin\n"
-    "  -c, --context N        tokens of a chunk (default 512)\n"
-    "      --chunks N         chunks of the text, drawn at random (default 128)\n"
-    "      --seed N           of the draw (default 1)\n"
+    CALIBRATED_TEXT_USAGE
     "Output\n"
     "      --format FORMAT    of OUTPUT: gguf (default); of a folder awq, gptq or\n"
     "                         compressed-tensors, too. Of the rows: table, tsv, csv, jsonl, md or\n"
     "                         sql\n"
-    "  -v, --verbose          every column in a table too\n"
-    "  -q, --quiet            fewer words on stderr\n"
-    "General\n"
-    "  -t, --threads N        threads (default: one per core)\n"
-    "      --cpu NAME         instruction set: ref, avx2, avx512 (default: the best)\n"
-    "  -h, --help             -V, --version\n\n"
+    CALIBRATED_LAST_USAGE
     "Examples\n"
     "  llm-quant awq --bits 4 --group 128 -f calib.txt in.gguf out.gguf\n"
     "  llm-quant awq --type q4_k -f calib.txt in.gguf out.gguf\n"
@@ -46,122 +38,146 @@ static const char *const usage[] = {
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-/* One word for two things that never share one, as in llm-quant gptq. */
-static void parse_format(struct awq_command *o, const char *arg) {
-    static const char *const models[] = {"gguf", "awq", "gptq", "compressed-tensors"};
-    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-        if (!strcmp(arg, models[i])) {
-            o->format = models[i];
-            return;
-        }
-    fields_option(OPT_FORMAT, arg, &o->common);
-}
+struct options {
+    struct calibrated_command all;
+    int clip;
+};
 
-static void parse_option(struct awq_command *o, int c, int *grid) {
-    switch (c) {
-    case 'f': o->text.path = optarg; break;
-    case OPT_BITS: o->how.bits = calibrated_bits(optarg); *grid = 1; break;
-    case OPT_GROUP: o->how.group = calibrated_group(optarg); *grid = 1; break;
-    case OPT_SYM: o->how.symmetric = 1; *grid = 1; break;
-    case OPT_ASYM: o->how.symmetric = 0; *grid = 1; break;
-    case OPT_TYPE: o->type = calibrated_type(optarg); break;
-    case OPT_NO_CLIP: o->how.clip = 0; *grid = 1; break;
-    case OPT_SEED: o->seed = arg_seed(optarg); break;
-    case OPT_FORMAT: parse_format(o, optarg); break;
-    default: quant_text_option(c, optarg, &o->text);
-    }
-}
-
-/* What the words mean together. grid: some of them speak of groups. */
-static void check(const struct awq_command *o, int grid) {
-    int type = o->type ? ftype_type(o->type) : KERN_F32;
-    if (!o->text.path)
-        usage_die("-f TEXT is missing: AWQ calibrates on a text");
-    if (grid && (type < 0 || kern_type_info(type)->block > 1))
-        usage_die("--type %s has a grid of its own: --bits, --group, --sym, --asym and --no-clip"
-                  " are of groups", o->type);
-    if (strcmp(o->format, "gguf") && o->type)
-        usage_die("--type is for GGUF files, not for --format %s", o->format);
-    if (!strcmp(o->out, "-"))
-        usage_die("the rows go to stdout: name a file for the model");
-    common_take_stdin(o->text.path);
-}
-
-static void parse(struct awq_command *o, int argc, char **argv) {
+static void parse(struct options *o, int argc, char **argv) {
     static const struct option longs[] = {
-        COMMON_LONG, FIELDS_LONG, QUANT_TEXT_LONG, {"file", required_argument, NULL, 'f'},
-        {"bits", required_argument, NULL, OPT_BITS}, {"group", required_argument, NULL, OPT_GROUP},
-        {"sym", no_argument, NULL, OPT_SYM}, {"asym", no_argument, NULL, OPT_ASYM},
-        {"type", required_argument, NULL, OPT_TYPE}, {"no-clip", no_argument, NULL, OPT_NO_CLIP},
-        {"seed", required_argument, NULL, OPT_SEED}, {0}};
-    int grid = 0;
-    for (int c; (c = getopt_long(argc, argv, "f:" QUANT_TEXT_SHORT COMMON_SHORT, longs,
-                                 NULL)) != -1;)
-        if (!common_option(c, optarg, &o->common, usage))
-            parse_option(o, c, &grid);
-    if (argc - optind != 2)
-        usage_die("expected INPUT and OUTPUT");
-    o->in = argv[optind];
-    o->out = argv[optind + 1];
-    check(o, grid);
+        CALIBRATED_LONG, {"no-clip", no_argument, NULL, OPT_NO_CLIP}, {0}};
+    for (int c; (c = getopt_long(argc, argv, CALIBRATED_SHORT, longs, NULL)) != -1;) {
+        if (calibrated_option(c, optarg, usage, &o->all))
+            continue;
+        o->clip = 0;
+        o->all.grid_given = 1;
+    }
+    calibrated_operands(argc, argv, &o->all);
+}
+
+struct job {
+    struct calibrated_job all;
+    struct awq_model *model;
+    int64_t matrices, unseen;
+};
+
+/* ---- report ----------------------------------------------------------------------------- */
+
+static const struct field columns[] = {
+    {"layer", FIELD_COUNT, 0}, {"tensor", FIELD_TEXT, 0}, {"expert", FIELD_WHOLE, 0},
+    {"type", FIELD_TEXT, 1}, {"rows", FIELD_COUNT, 1}, {"cols", FIELD_COUNT, 1},
+    {"tokens", FIELD_COUNT, 0}, {"error", 6, 0}, {"error_nearest", 6, 0}, {"ratio", 3, 0},
+    {"scale_power", 2, 0}};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+static void report_row(void *job, const struct awq_row *row) {
+    struct job *j = job;
+    const struct awq_report *r = &row->report;
+    int seen = row->tokens > 0;
+    j->matrices++;
+    j->unseen += !seen;
+    calibrated_row(&j->all, (struct value[COLUMNS]){
+        {.count = row->layer}, {.text = row->tensor},
+        {.number = row->expert < 0 ? (double)NAN : (double)row->expert},
+        {.text = row->type < 0 ? j->all.command->format : kern_type_info(row->type)->name},
+        {.count = row->rows}, {.count = row->cols}, {.count = row->tokens},
+        {.number = seen ? r->error : NAN}, {.number = seen ? r->nearest : NAN},
+        {.number = r->nearest > 0 ? r->error / r->nearest : NAN},
+        {.number = (double)row->ratio / 20}});
+}
+
+static void close_report(struct job *j) {
+    calibrated_end_rows(&j->all);
+    if (j->unseen && !j->all.command->common.quiet)
+        warn("%" PRId64 " of %" PRId64 " matrices saw no token: give more text", j->unseen,
+             j->matrices);
 }
 
 /* ---- all together ----------------------------------------------------------------------- */
 
-static void show(void *arg, int64_t done, int64_t total) {
-    struct awq_job *j = arg;
-    progress_update(&j->bar, done, total);
+static void choose(struct calibrated_job *j) {
+    const struct source *s = j->input.source;
+    gptq_model_choose(j->input.engine.model, s, 0, j->chosen);
+    awq_model_changed(s, j->changed);
+    /* Norms and routers that folding changes are stored as floats. */
+    for (uint64_t i = 0; i < source_count(s); i++)
+        if (j->changed[i] && calibrated_is_block(j->type[i]))
+            j->type[i] = KERN_F32;
+    calibrated_choose(j);
 }
 
-static void start(struct awq_job *j) {
-    struct quant_engine *e = &j->input.engine;
-    struct awq_options how = j->command->how;
+static void show(void *job, int64_t done, int64_t total) {
+    struct job *j = job;
+    progress_update(&j->all.bar, done, total);
+}
+
+/* What v becomes in tensor i of the output. */
+static float stored(void *job, uint64_t i, float v) {
+    const struct calibrated_job *j = &((struct job *)job)->all;
+    const struct kern *k = j->input.engine.kern;
+    char bytes[sizeof v];
+    float out;
+    if (j->layout)
+        return hf_write_rounds(j->input.source, i, v);
+    k->quantize(j->type[i], &v, bytes, 1, 1, NULL);
+    k->dequantize(j->type[i], bytes, &out, 1);
+    return out;
+}
+
+static void start(struct job *j, const struct options *o) {
+    const struct calibrated_job *all = &j->all;
+    const struct quant_engine *e = &all->input.engine;
+    const struct layout_scheme *grid = &o->all.grid;
     struct err err;
-    how.kern = e->kern;
-    how.par = e->par;
     struct awq_model_options m = {
-        .model = e->model, .source = j->input.source, .token = j->chunks.token,
-        .chunks = j->chunks.chunks, .tokens = j->chunks.tokens, .awq = how, .chosen = j->chosen,
-        .type = j->layout ? NULL : j->type, .native = j->native, .stored = awq_stored,
-        .report = awq_report_row, .progress = show, .arg = j};
+        .model = e->model, .source = all->input.source, .token = all->chunks.token,
+        .chunks = all->chunks.chunks, .tokens = all->chunks.tokens,
+        .awq = {.bits = grid->bits, .group = grid->group, .symmetric = grid->symmetric,
+                .clip = o->clip, .kern = e->kern, .par = e->par},
+        .chosen = all->chosen, .type = all->layout ? NULL : all->type, .native = all->native,
+        .stored = stored, .report = report_row, .progress = show, .arg = j};
     j->model = awq_model_new(&m, &err);
     if (!j->model)
         die_err(&err);
 }
 
-/* Before anything takes long. */
-static void check_layout(struct awq_job *j) {
-    const struct awq_command *o = j->command;
-    struct err err;
-    if (!strcmp(o->format, "gguf"))
-        return;
-    j->layout = layout_find(o->format);
-    j->scheme = (struct layout_scheme){.bits = o->how.bits, .group = o->how.group,
-                                       .symmetric = o->how.symmetric};
-    if (j->layout->check(&j->scheme, &err))
-        usage_die("%s", err.text);
+static int data(void *model, uint64_t i, const void **out, struct err *err) {
+    return awq_model_data(model, i, out, err);
+}
+
+static int grouped(void *model, uint64_t i, int64_t mat, const struct grouped **out,
+                   struct err *err) {
+    return awq_model_grouped(model, i, mat, out, err);
+}
+
+static int values(void *model, uint64_t i, const float **out, struct err *err) {
+    return awq_model_values(model, i, out, err);
+}
+
+static void write_model(struct job *j) {
+    uint64_t *order = mem_array((size_t)source_count(j->all.input.source), sizeof *order);
+    awq_model_order(j->model, order);
+    calibrated_write(&j->all, &(struct calibrated_result){
+        .data = data, .grouped = grouped, .values = values, .arg = j->model, .order = order});
+    free(order);
 }
 
 int quant_awq(int argc, char **argv) {
-    struct awq_command o = {.how = {.bits = 4, .group = 128, .clip = 1}, .format = "gguf",
-                            .seed = 1};
+    static const char *const layouts[] = {"awq", "gptq", "compressed-tensors", NULL};
+    struct options o = {
+        .all = {.method = "AWQ", .layouts = layouts, .format = "gguf", .seed = 1,
+                .grid = {.bits = 4, .group = 128},
+                .about_groups = "--bits, --group, --sym, --asym and --no-clip"},
+        .clip = 1};
     parse(&o, argc, argv);
-    struct awq_job j = {.command = &o};
-    check_layout(&j);
-    quant_input_open(&j.input, &o.common, o.in, o.out);
-    if (j.layout && !j.input.folder)
-        die("%s: --format %s is made of a folder of transformers, not of a GGUF file", o.in,
-            o.format);
-    awq_types_choose(&j);
-    calibrated_text(&o.text, o.seed, j.input.engine.vocab, &j.chunks);
-    start(&j);
-    awq_write(&j);
-    awq_report_close(&j);
+    struct job j = {.all = {.command = &o.all, .column = columns, .columns = COLUMNS}};
+    calibrated_open(&j.all);
+    choose(&j.all);
+    calibrated_text(&j.all);
+    start(&j, &o);
+    write_model(&j);
+    close_report(&j);
     awq_model_free(j.model);
-    free(j.chunks.token);
-    free(j.type);
-    free(j.changed);
-    free(j.chosen);
-    quant_input_close(&j.input);
+    calibrated_close(&j.all);
     return EXIT_DONE;
 }

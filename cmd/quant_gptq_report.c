@@ -4,19 +4,11 @@
 
 #include "cmd/quant_gptq.h"
 
-static const struct field fields[] = {
+const struct field gptq_columns[GPTQ_COLUMNS] = {
     {"layer", FIELD_ID, 0}, {"tensor", FIELD_TEXT, 0}, {"expert", FIELD_WHOLE, 0},
     {"type", FIELD_TEXT, 1}, {"rows", FIELD_COUNT, 1}, {"cols", FIELD_COUNT, 1},
     {"tokens", FIELD_COUNT, 0}, {"error", 6, 0}, {"error_nearest", 6, 0}, {"ratio", 3, 0},
     {"damp", 4, 1}, {"dead_cols", FIELD_COUNT, 1}, {"fallback", FIELD_COUNT, 0}, {"ms", 1, 1}};
-enum { FIELDS = sizeof fields / sizeof *fields };
-
-/* With the first row: until then an error may come, which nothing is to stand before. */
-static void open_once(struct gptq_job *j) {
-    if (j->opened++)
-        return;
-    fields_open(&j->fields, fields, FIELDS, &j->command->common);
-}
 
 static double over(double a, double b) {
     return b > 0 ? a / b : NAN;
@@ -25,7 +17,6 @@ static double over(double a, double b) {
 void gptq_report_row(void *job, const struct gptq_row *row) {
     struct gptq_job *j = job;
     const struct gptq_report *r = &row->report;
-    open_once(j);
     j->matrices++;
     j->nearest += row->nearest;
     j->unseen += row->tokens == 0;
@@ -33,10 +24,10 @@ void gptq_report_row(void *job, const struct gptq_row *row) {
     j->few += !row->nearest && row->tokens < row->cols;
     if (!row->nearest && row->found.damp > j->most_damp)
         j->most_damp = row->found.damp;
-    fields_row(&j->fields, (struct value[FIELDS]){
+    calibrated_row(&j->all, (struct value[GPTQ_COLUMNS]){
         {.text = row->layer < 0 ? "head" : NULL, .count = row->layer}, {.text = row->tensor},
         {.number = row->expert < 0 ? (double)NAN : row->expert},
-        {.text = row->type < 0 ? j->command->format : kern_type_info(row->type)->name},
+        {.text = row->type < 0 ? j->all.command->format : kern_type_info(row->type)->name},
         {.count = row->rows}, {.count = row->cols}, {.count = row->tokens},
         {.number = over(r->error, r->weight)}, {.number = over(r->nearest, r->weight)},
         {.number = over(r->error, r->nearest)}, {.number = row->nearest ? NAN : row->found.damp},
@@ -44,9 +35,8 @@ void gptq_report_row(void *job, const struct gptq_row *row) {
 }
 
 void gptq_report_close(struct gptq_job *j) {
-    open_once(j);
-    fields_close(&j->fields);
-    if (j->command->common.quiet)
+    calibrated_end_rows(&j->all);
+    if (j->all.command->common.quiet)
         return;
     if (j->unseen)
         warn("%" PRId64 " of %" PRId64 " matrices saw no token, and were rounded to nearest: give"
