@@ -5,25 +5,8 @@ load quant
 
 # shellcheck disable=SC2154  # run sets output and stderr
 
-# Words enough for some chunks of 64 tokens.
-calibration() {
-    for i in $(seq 1 90); do
-        echo "The $i. ship sails to the king, and what it brings is $((i * 37 % 101)) loaves of bread."
-    done >"$T/calib"
-}
-
 awq() {
     "$QUANT" awq -f "$T/calib" -c 64 --chunks 12 "$@"
-}
-
-# types FILE: "TENSOR TYPE" lines
-types() {
-    "$QUANT" convert --dry-run "$1" | awk -F'\t' 'NR > 1 && $1 != "total" { print $1, $2 }'
-}
-
-# tiny ARCH: a tiny model in halves, $T/ARCH.gguf
-tiny() {
-    "${BUILD:-build}/tests/make_models" "$1" F16 "$T/$1.gguf"
 }
 
 @test "awq: groups of 128 in 4 bits, a row for each matrix, the same for any threads" {
@@ -50,10 +33,10 @@ tiny() {
 
 @test "awq: bits, groups and zeros, as blocks or as floats; types by their own grid" {
     calibration
-    tiny llama
+    tiny llama F16
     while read -r type options; do
         # shellcheck disable=SC2086 # several words
-        awq -q $options "$T/llama.gguf" "$T/out.gguf" >"$T/rows"
+        awq -q $options "$T/llama-F16.gguf" "$T/out.gguf" >"$T/rows"
         types "$T/out.gguf" | grep -q "^blk.1.attn_q.weight $type$" || { echo "$options"; return 1; }
         awk -F'\t' 'NR > 1 { a += $8; b += $9 } END { exit !(a < b) }' "$T/rows" ||
             { echo "not better: $options"; return 1; }
@@ -95,13 +78,13 @@ END
 
 @test "awq: weights that are not finite, and a disk that is full, leave nothing" {
     calibration
-    tiny qwen2
-    fails 1 awq -q -f "$T/calib" -c 64 "$T/qwen2.gguf" /dev/full
+    tiny qwen2 F16
+    fails 1 awq -q -f "$T/calib" -c 64 "$T/qwen2-F16.gguf" /dev/full
     grep -q "No space left" "$T/err"
     # Some weights far behind the embedding: NaN.
-    printf '\x7e%.0s' $(seq 64) | dd of="$T/qwen2.gguf" bs=1 conv=notrunc status=none \
-        seek=$(($(stat -c %s "$T/qwen2.gguf") * 3 / 4))
-    run -1 awq -q "$T/qwen2.gguf" "$T/out.gguf"
+    printf '\x7e%.0s' $(seq 64) | dd of="$T/qwen2-F16.gguf" bs=1 conv=notrunc status=none \
+        seek=$(($(stat -c %s "$T/qwen2-F16.gguf") * 3 / 4))
+    run -1 awq -q "$T/qwen2-F16.gguf" "$T/out.gguf"
     [[ $output == *"not finite"* ]]
     [ "$(find "$T" -name 'out.gguf*' | wc -l)" -eq 0 ]
 }

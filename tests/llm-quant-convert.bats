@@ -5,16 +5,6 @@ load quant
 
 # shellcheck disable=SC2154  # run sets output and stderr
 
-# tiny ARCH TYPE: a tiny model, $T/ARCH-TYPE.gguf
-tiny() {
-    "${BUILD:-build}/tests/make_models" "$1" "$2" "$T/$1-$2.gguf"
-}
-
-# types ARGUMENTS...: "TENSOR TYPE" lines of a dry run, without the total
-types() {
-    "$QUANT" convert --dry-run "$@" | awk -F'\t' 'NR > 1 && $1 != "total" { print $1, $3 }'
-}
-
 @test "convert: files are llama-quantize's, byte for byte" {
     while IFS=$'\t' read -r model mix hash; do
         file=$MODEL

@@ -6,13 +6,6 @@ load quant
 
 # shellcheck disable=SC2154  # run sets output and stderr
 
-# Words enough for some chunks of 32 tokens.
-calibration() {
-    for i in $(seq 1 60); do
-        echo "The $i. dog runs to the king, and what it brings is $((i * 37 % 101)) bones."
-    done >"$T/calib"
-}
-
 # quantize VERB ARGUMENT...
 quantize() {
     "$QUANT" "$1" -q -f "$T/calib" -c 32 --chunks 8 --group 32 "${@:2}"

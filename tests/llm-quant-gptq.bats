@@ -5,26 +5,8 @@ load quant
 
 # shellcheck disable=SC2154  # run sets output and stderr
 
-# Words enough for some chunks of 64 tokens.
-calibration() {
-    for i in $(seq 1 90); do
-        echo "The $i. ship sails to the king, and what it brings is $((i * 37 % 101)) loaves" \
-            "of bread."
-    done >"$T/calib"
-}
-
 gptq() {
     "$QUANT" gptq -f "$T/calib" -c 64 --chunks 12 "$@"
-}
-
-# types FILE: "TENSOR TYPE" lines
-types() {
-    "$QUANT" convert --dry-run "$1" | awk -F'\t' 'NR > 1 && $1 != "total" { print $1, $2 }'
-}
-
-# tiny ARCH: a tiny model in halves, $T/ARCH.gguf
-tiny() {
-    "${BUILD:-build}/tests/make_models" "$1" F16 "$T/$1.gguf"
 }
 
 @test "gptq: groups of 128 in 4 bits become Q4_0, a row for each matrix, the same for any threads" {
@@ -53,10 +35,10 @@ tiny() {
 
 @test "gptq: every number of bits, groups and zeros, as blocks or as floats" {
     calibration
-    tiny llama
+    tiny llama F16
     while read -r type options; do
         # shellcheck disable=SC2086 # several words
-        gptq -q $options "$T/llama.gguf" "$T/out.gguf" >"$T/rows"
+        gptq -q $options "$T/llama-F16.gguf" "$T/out.gguf" >"$T/rows"
         types "$T/out.gguf" | grep -q "^blk.1.attn_q.weight $type$" ||
             { echo "$options"; return 1; }
         awk -F'\t' 'NR > 1 { a += $8; b += $9 } END { exit !(a < 0.9 * b) }' "$T/rows" ||
@@ -81,14 +63,14 @@ END
 
 @test "gptq: a mix gives each matrix its own type" {
     calibration
-    tiny llama
-    gptq -q --type q4_k_m "$T/llama.gguf" "$T/out.gguf" >/dev/null
-    "$QUANT" convert -q --type q4_k_m "$T/llama.gguf" "$T/mix.gguf"
+    tiny llama F16
+    gptq -q --type q4_k_m "$T/llama-F16.gguf" "$T/out.gguf" >/dev/null
+    "$QUANT" convert -q --type q4_k_m "$T/llama-F16.gguf" "$T/mix.gguf"
     types "$T/mix.gguf" | grep 'blk.*\(attn\|ffn\)_[a-z]*.weight' | grep -v norm | sort >"$T/want"
     types "$T/out.gguf" | grep 'blk.*\(attn\|ffn\)_[a-z]*.weight' | grep -v norm | sort |
         diff "$T/want" -
     types "$T/out.gguf" | grep -q '^output.weight F16$'
-    gptq -q --head "$T/llama.gguf" "$T/out.gguf" >"$T/rows"
+    gptq -q --head "$T/llama-F16.gguf" "$T/out.gguf" >"$T/rows"
     types "$T/out.gguf" | grep -q '^output.weight Q4_0$'
     tail -1 "$T/rows" | grep -q '^head	output.weight'
 }
@@ -115,10 +97,10 @@ END
 
 @test "gptq: chunks are drawn by the seed; experts may take turns" {
     calibration
-    tiny qwen3moe
-    gptq -q --chunks 3 "$T/qwen3moe.gguf" "$T/a.gguf" >/dev/null
-    gptq -q --chunks 3 --seed 1 --memory 600K "$T/qwen3moe.gguf" "$T/b.gguf" >/dev/null
-    gptq -q --chunks 3 --seed 2 "$T/qwen3moe.gguf" "$T/c.gguf" >/dev/null
+    tiny qwen3moe F16
+    gptq -q --chunks 3 "$T/qwen3moe-F16.gguf" "$T/a.gguf" >/dev/null
+    gptq -q --chunks 3 --seed 1 --memory 600K "$T/qwen3moe-F16.gguf" "$T/b.gguf" >/dev/null
+    gptq -q --chunks 3 --seed 2 "$T/qwen3moe-F16.gguf" "$T/c.gguf" >/dev/null
     cmp "$T/a.gguf" "$T/b.gguf"
     run ! cmp -s "$T/a.gguf" "$T/c.gguf"
 }
@@ -145,8 +127,8 @@ END
 
 @test "gptq: what was quantized before is told of; old files with a tensor per expert" {
     calibration
-    tiny mixtral-split
-    "$QUANT" convert -q --type q8_0 "$T/mixtral-split.gguf" "$T/q8.gguf"
+    tiny mixtral-split F16
+    "$QUANT" convert -q --type q8_0 "$T/mixtral-split-F16.gguf" "$T/q8.gguf"
     run --separate-stderr gptq "$T/q8.gguf" "$T/out.gguf"
     [ "$status" -eq 0 ]
     [[ $stderr == *"q8.gguf: "*" tensors are quantized already: their errors add up"* ]]
@@ -179,24 +161,24 @@ END
     cp "$MODEL" "$T/model.gguf"
     fails 1 gptq -f "$T/calib" -c 64 "$T/model.gguf" "$T/model.gguf"
     cmp "$MODEL" "$T/model.gguf"
-    tiny qwen3
-    fails 1 gptq -f "$T/calib" -c 64 --head "$T/qwen3.gguf" "$T/x"
+    tiny qwen3 F16
+    fails 1 gptq -f "$T/calib" -c 64 --head "$T/qwen3-F16.gguf" "$T/x"
     grep -q "the head is the embedding" "$T/err"
-    run -1 --separate-stderr gptq -q "$T/qwen3.gguf" /dev/full
+    run -1 --separate-stderr gptq -q "$T/qwen3-F16.gguf" /dev/full
     [[ $stderr == *"/dev/full: "*"No space left on device"* ]]
     run -1 --separate-stderr bash -c "'$QUANT' gptq -q -f '$T/calib' -c 64 --chunks 2 \
-        '$T/qwen3.gguf' '$T/y' >/dev/full"
+        '$T/qwen3-F16.gguf' '$T/y' >/dev/full"
     [ ! -e "$T/x" ]
 }
 
 @test "gptq: weights and activations that are no numbers" {
     calibration
-    tiny qwen3
+    tiny qwen3 F16
     # 64 bytes of 0xff in the last tensor of the file: NaN as halves
-    size=$(stat -c %s "$T/qwen3.gguf")
+    size=$(stat -c %s "$T/qwen3-F16.gguf")
     head -c 64 /dev/zero | tr '\0' '\377' |
-        dd of="$T/qwen3.gguf" bs=1 seek=$((size - 4096)) conv=notrunc status=none
-    run -1 --separate-stderr gptq -q "$T/qwen3.gguf" "$T/x"
+        dd of="$T/qwen3-F16.gguf" bs=1 seek=$((size - 4096)) conv=notrunc status=none
+    run -1 --separate-stderr gptq -q "$T/qwen3-F16.gguf" "$T/x"
     [[ $stderr == *"not finite"* || $stderr == *"expected a finite number"* ]]
     [ ! -e "$T/x" ]
 }
