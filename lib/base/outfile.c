@@ -105,23 +105,28 @@ static char *follow_links(const char *path) {
     return NULL;
 }
 
+int outfile_temporary(const char *path, char *name, size_t size) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+    unsigned char r[6];
+    char random[7] = "";
+    if (getrandom(r, sizeof r, 0) != sizeof r)
+        return -1;
+    for (int i = 0; i < 6; i++)
+        random[i] = letters[r[i] % 32];
+    int n = snprintf(name, size, "%s.%s.tmp", path, random);
+    if (n >= 0 && (size_t)n < size)
+        return 0;
+    errno = ENAMETOOLONG;
+    return -1;
+}
+
 /* Makes and registers path.XXXXXX.tmp beside the target, with the rights that a file made anew
  * gets. Returns its descriptor or -1 with errno. */
 static int make_temporary(struct outfile *f) {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
     f->slot = take_slot();
     for (int tries = 0; f->slot && tries < 100; tries++) {
-        unsigned char r[6];
-        char random[7] = "";
-        if (getrandom(r, sizeof r, 0) != sizeof r)
+        if (outfile_temporary(f->target, f->slot->name, sizeof f->slot->name))
             return -1;
-        for (int i = 0; i < 6; i++)
-            random[i] = letters[r[i] % 32];
-        int n = snprintf(f->slot->name, sizeof f->slot->name, "%s.%s.tmp", f->target, random);
-        if (n < 0 || (size_t)n >= sizeof f->slot->name) {
-            errno = ENAMETOOLONG;
-            return -1;
-        }
         atomic_store(&f->slot->state, NAMED);
         int fd = open(f->slot->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0)

@@ -17,6 +17,9 @@ struct outfile *outfile_open(const char *path, struct err *err);
 FILE *outfile_stream(struct outfile *f);            /* borrowed until close */
 int outfile_close(struct outfile *f, struct err *err);  /* flush, check, rename; frees f always */
 void outfile_abort(struct outfile *f);              /* unlink and free; NULL is fine */
+/* name[size] = PATH.XXXXXX.tmp, with letters by chance: nobody has it as yet, most likely. 0, or -1
+ * with errno. */
+int outfile_temporary(const char *path, char *name, size_t size);
 /* Unlinks every temporary that is open now, and removes an unfinished folder (outfolder.h).
  * Async-signal-safe: for a SIGINT handler. */
 void outfile_cleanup(void);

@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/outfile.h"
 
 struct outfolder {
     char *path;                 /* without slashes at its end */
@@ -72,19 +72,9 @@ void outfolder_cleanup(void) {
 
 /* 0 made; -1 with errno. */
 static int make_temporary(const char *path) {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
     for (int tries = 0; tries < 100; tries++) {
-        unsigned char r[6];
-        char random[7] = "";
-        if (getrandom(r, sizeof r, 0) != sizeof r)
+        if (outfile_temporary(path, temporary, sizeof temporary))
             return -1;
-        for (int i = 0; i < 6; i++)
-            random[i] = letters[r[i] % 32];
-        int n = snprintf(temporary, sizeof temporary, "%s.%s.tmp", path, random);
-        if (n < 0 || (size_t)n >= sizeof temporary) {
-            errno = ENAMETOOLONG;
-            return -1;
-        }
         atomic_store(&state, NAMED);
         if (!mkdir(temporary, 0777))
             return 0;
