@@ -197,6 +197,16 @@ FILE *outfile_stream(struct outfile *f) {
     return f->stream;
 }
 
+int outfile_write(struct outfile *f, const void *data, size_t len, struct err *err) {
+    errno = 0;
+    if (!len || fwrite(data, 1, len, f->stream) == len)
+        return 0;
+    int saved = errno ? errno : EIO;
+    err_set(err, "%s: %s", f->path, strerror(saved));
+    errno = saved;
+    return -1;
+}
+
 /* Flushes and closes the stream (stdout stays open). Returns 0 or an errno. */
 static int finish_stream(FILE *stream) {
     int failed = ferror(stream) ? EIO : 0;      /* the errno of an earlier write is gone */

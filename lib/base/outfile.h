@@ -15,6 +15,8 @@ struct outfile;
 
 struct outfile *outfile_open(const char *path, struct err *err);
 FILE *outfile_stream(struct outfile *f);            /* borrowed until close */
+/* Into the stream, for those who want to hear of a full disk at once: 0, or -1 with errno. */
+int outfile_write(struct outfile *f, const void *data, size_t len, struct err *err);
 int outfile_close(struct outfile *f, struct err *err);  /* flush, check, rename; frees f always */
 void outfile_abort(struct outfile *f);              /* unlink and free; NULL is fine */
 /* name[size] = PATH.XXXXXX.tmp, with letters by chance: nobody has it as yet, most likely. 0, or -1

@@ -7,7 +7,6 @@
 #include "lib/format/gguf.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,13 +184,8 @@ void gguf_put_tensor(struct gguf_writer *w, const char *name, int type, int dims
 /* ---- the file --------------------------------------------------------------------------- */
 
 static int put(struct gguf_writer *w, const void *data, size_t len, struct err *err) {
-    errno = 0;
-    if (len && fwrite(data, 1, len, outfile_stream(w->file)) != len) {
-        int saved = errno ? errno : EIO;
-        err_set(err, "%s: %s", w->path, strerror(saved));
-        errno = saved;
+    if (outfile_write(w->file, data, len, err))
         return -1;
-    }
     w->at += len;
     return 0;
 }

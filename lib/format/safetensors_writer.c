@@ -6,7 +6,6 @@
 #include "lib/format/safetensors.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,16 +66,6 @@ void st_put_tensor(struct st_writer *w, const char *name, int dtype, int dims,
     w->total += bytes;
 }
 
-static int put(struct st_writer *w, const void *data, size_t len, struct err *err) {
-    errno = 0;
-    if (!len || fwrite(data, 1, len, outfile_stream(w->file)) == len)
-        return 0;
-    int saved = errno ? errno : EIO;
-    err_set(err, "%s: %s", w->path, strerror(saved));
-    errno = saved;
-    return -1;
-}
-
 int st_writer_begin(struct st_writer *w, const char *path, struct err *err) {
     struct buf head = {0};
     assert(!w->file);
@@ -93,7 +82,8 @@ int st_writer_begin(struct st_writer *w, const char *path, struct err *err) {
     uint64_t len = head.len;
     w->path = mem_strdup(path);
     w->file = outfile_open(path, err);
-    int rc = !w->file || put(w, &len, sizeof len, err) || put(w, head.data, head.len, err);
+    int rc = !w->file || outfile_write(w->file, &len, sizeof len, err) ||
+             outfile_write(w->file, head.data, head.len, err);
     buf_free(&head);
     return rc ? -1 : 0;
 }
@@ -103,7 +93,7 @@ int st_writer_data(struct st_writer *w, const void *data, size_t len, struct err
         return err_set(err, "%s: %zu bytes more than its %" PRIu64 " tensors hold", w->path, len,
                        w->n);
     w->given += len;
-    return put(w, data, len, err);
+    return outfile_write(w->file, data, len, err);
 }
 
 /* Which tensor the first missing byte belongs to. */
