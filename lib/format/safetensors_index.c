@@ -18,7 +18,7 @@
 #define MAX_INDEX ((size_t)1 << 28)      /* bytes; the largest models have 10 MB */
 #define MAX_FILES 4096          /* the largest models have hundreds */
 
-/* Sorted names of files, and which tensors the index puts where. */
+/* Names of files, and which tensors the index puts where. */
 struct index {
     char **file;
     size_t files;
@@ -57,17 +57,16 @@ static int read_weight_map(struct jsonr *r, struct index *x) {
     if (jsonr_enter(r, '{'))
         return -1;
     while ((rc = jsonr_key(r, &key)) > 0) {
-        char *tensor = mem_strndup(key.data, key.len);
-        x->tensor = mem_grow(x->tensor, x->tensors + 1, sizeof *x->tensor);
-        x->home = mem_grow(x->home, x->tensors + 1, sizeof *x->home);
-        x->tensor[x->tensors++] = tensor;
-        x->home[x->tensors - 1] = 0;
+        size_t at = x->tensors++;
+        x->tensor = mem_grow(x->tensor, x->tensors, sizeof *x->tensor);
+        x->home = mem_grow(x->home, x->tensors, sizeof *x->home);
+        x->tensor[at] = mem_strndup(key.data, key.len);
         if (jsonr_str(r, &file))
             return -1;
         if (!file.len || memchr(file.data, '/', file.len) || memchr(file.data, 0, file.len) ||
             *file.data == '.' || x->files == MAX_FILES)
             return jsonr_fail(r, "expected the name of a file in this folder");
-        x->home[x->tensors - 1] = add_file(x, file.data, file.len);
+        x->home[at] = add_file(x, file.data, file.len);
     }
     return rc;
 }
@@ -100,7 +99,7 @@ static int read_index(const char *path, struct index *x, struct err *err) {
     return rc;
 }
 
-/* Every *.safetensors, by name. */
+/* Every *.safetensors. */
 static int list_files(const char *path, struct index *x, struct err *err) {
     static const char suffix[] = ".safetensors";
     DIR *d = opendir(path);
@@ -116,34 +115,31 @@ static int list_files(const char *path, struct index *x, struct err *err) {
     closedir(d);
     if (!x->files)
         return err_set(err, "%s: expected safetensors files, found none", path);
-    qsort(x->file, x->files, sizeof *x->file, by_name);
     return 0;
 }
 
 /* The index and the files must tell the same of every tensor. */
 static int check_index(const struct st_set *s, const struct index *x, const char *path,
                        struct err *err) {
-    struct {
-        char **name;
-        size_t n;
-    } have = {mem_array(s->entries + 1, sizeof *have.name), (size_t)s->entries};
+    size_t n = (size_t)s->entries;
+    char **have = mem_array(n + 1, sizeof *have);
     int rc = 0;
-    for (size_t i = 0; i < have.n; i++)
-        have.name[i] = mem_printf("%s\n%s", s->entry[i].tensor.name,
-                                  strrchr(s->part[s->entry[i].tensor.part].name, '/') + 1);
-    qsort(have.name, have.n, sizeof *have.name, by_name);
+    for (size_t i = 0; i < n; i++)
+        have[i] = mem_printf("%s\n%s", s->entry[i].tensor.name,
+                             strrchr(s->part[s->entry[i].tensor.part].name, '/') + 1);
+    qsort(have, n, sizeof *have, by_name);
     for (size_t i = 0; !rc && i < x->tensors; i++) {
         char *want = mem_printf("%s\n%s", x->tensor[i], x->file[x->home[i]]);
-        if (!bsearch(&want, have.name, have.n, sizeof *have.name, by_name))
+        if (!bsearch(&want, have, n, sizeof *have, by_name))
             rc = err_set(err, "%s: expected tensor \"%.80s\" in %s, not found", path,
                          x->tensor[i], x->file[x->home[i]]);
         free(want);
     }
-    if (!rc && have.n != x->tensors)
-        rc = err_set(err, "%s: %zu tensors, found %zu in the files", path, x->tensors, have.n);
-    for (size_t i = 0; i < have.n; i++)
-        free(have.name[i]);
-    free(have.name);
+    if (!rc && n != x->tensors)
+        rc = err_set(err, "%s: %zu tensors, found %zu in the files", path, x->tensors, n);
+    for (size_t i = 0; i < n; i++)
+        free(have[i]);
+    free(have);
     return rc;
 }
 
