@@ -16,7 +16,7 @@
 
 struct st_writer {
     struct buf meta;            /* members of __metadata__ */
-    struct buf tensors;         /* members of the header, each after a comma or not */
+    struct buf tensors;         /* members of the header, beside it */
     char **name;
     uint64_t *bytes;            /* [n] of each tensor */
     uint64_t n;
@@ -35,11 +35,7 @@ void st_put_meta(struct st_writer *w, const char *key, const char *value) {
     jsonw_str(&w->meta, key, value);
 }
 
-/* A number as digits: jsonw_int would quote those above 2^53. */
-static void add_number(struct buf *b, uint64_t v) {
-    buf_printf(b, "%" PRIu64, v);
-}
-
+/* Numbers go in as digits: jsonw_int would quote those above 2^53. */
 void st_put_tensor(struct st_writer *w, const char *name, int dtype, int dims,
                    const int64_t *shape) {
     assert(dtype >= 0 && dtype < ST_DTYPES && dims >= 0 && dims <= ST_DIMS);
@@ -49,14 +45,10 @@ void st_put_tensor(struct st_writer *w, const char *name, int dtype, int dims,
     for (int i = 0; i < dims; i++) {
         assert(shape[i] >= 0);
         bytes *= (uint64_t)shape[i];
-        buf_adds(&value, i ? "," : "");
-        add_number(&value, (uint64_t)shape[i]);
+        buf_printf(&value, "%s%" PRId64, i ? "," : "", shape[i]);
     }
-    buf_adds(&value, "],\"data_offsets\":[");
-    add_number(&value, w->total);
-    buf_addc(&value, ',');
-    add_number(&value, w->total + bytes);
-    buf_adds(&value, "]}");
+    buf_printf(&value, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", w->total,
+               w->total + bytes);
     jsonw_raw(&w->tensors, name, value.data);
     buf_free(&value);
     w->name = mem_grow(w->name, w->n + 1, sizeof *w->name);
