@@ -104,13 +104,13 @@ struct hf_place {
     const struct hf_rule *rule;
     int layer;                  /* -1: none */
     int expert;                 /* -1: not numbered */
-    int slot;                   /* of rule->to, below HF_SLOTS: which tensor of the layer it is */
 };
-#define HF_SLOTS 64
 
 /* -1: the name is not known. */
 int hf_parse_name(const char *name, int gemma, struct hf_place *p);
+/* Which tensor of the layer `to` of a rule is: below HF_SLOTS. */
 int hf_slot(int layer, const char *to);
+#define HF_SLOTS 64
 /* 1: a text model does not need it. */
 int hf_ignores(const char *name, const struct hf_config *c);
 

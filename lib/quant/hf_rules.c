@@ -138,6 +138,5 @@ int hf_parse_name(const char *name, int gemma, struct hf_place *p) {
     p->rule = find_rule(layered ? inner : outer, name, gemma);
     if (!p->rule || (p->expert >= 0 && !(p->rule->flags & HF_EXPERT)))
         return -1;
-    p->slot = hf_slot(p->layer, p->rule->to);
     return 0;
 }
