@@ -19,7 +19,7 @@ struct keys {
     struct gguf_writer *w;
 };
 
-/* "ARCH.key"; lasts until the next call. */
+/* full = "ARCH.key" */
 static const char *of_arch(const struct keys *k, const char *key, char full[KEY]) {
     snprintf(full, KEY, "%s.%s", k->h->source.arch, key);
     return full;
