@@ -117,6 +117,8 @@ int hf_ignores(const char *name, const struct hf_config *c);
 /* [head_dim / 2], by what Llama 3 divides frequencies; *out NULL where the model does not. */
 int hf_rope_factors(struct hf_config *c, float **out);
 
+/* enum kern_type of what weights may be stored as, -1: something else. */
+int hf_type(const struct st_tensor *t);
 /* Fills source.tensor and tensor from the set. */
 int hf_map_tensors(struct hf *h, struct err *err);
 /* Whether all that the architecture needs is there, in the shapes that config.json says. */

@@ -38,7 +38,7 @@ static int fail(const struct mapper *m, const struct st_tensor *t, const char *w
 
 /* ---- gathering -------------------------------------------------------------------------- */
 
-static int type_of(const struct st_tensor *t) {
+int hf_type(const struct st_tensor *t) {
     return t->dtype == ST_F32 ? KERN_F32 : t->dtype == ST_F16 ? KERN_F16
          : t->dtype == ST_BF16 ? KERN_BF16 : -1;
 }
@@ -89,7 +89,7 @@ static int add_piece(struct mapper *m, struct gather *g, const struct hf_rule *r
         g->t.ne[0] = cols;
     g->h.mat_rows = rows;
     /* Of experts in several types the one that holds all. */
-    int type = r->flags & HF_F32 ? KERN_F32 : type_of(t);
+    int type = r->flags & HF_F32 ? KERN_F32 : hf_type(t);
     g->t.type = g->found > 1 && g->t.type != type ? KERN_F32 : type;
     g->last = at;
     g->order = r->order;
@@ -148,7 +148,7 @@ static int add_tensor(struct mapper *m, const struct st_tensor *t, uint64_t at) 
     if (p.layer >= c->layers)
         return fail(m, t, "config.json says that there are fewer layers");
     snprintf(what, sizeof what, "expected F32, F16 or BF16, found %s", st_dtype_name(t->dtype));
-    if (type_of(t) < 0)
+    if (hf_type(t) < 0)
         return fail(m, t, what);
     for (int i = 0; i < t->dims; i++)
         elements *= t->shape[i];

@@ -42,10 +42,6 @@ static size_t offset_of(const struct hf_origin *o, int64_t rows, int64_t r) {
     return (size_t)(o->first + (t->dims > 1 ? hf_row(o, rows, r) : r)) * row_bytes;
 }
 
-static int type_of(const struct st_tensor *t) {
-    return t->dtype == ST_F32 ? KERN_F32 : t->dtype == ST_F16 ? KERN_F16 : KERN_BF16;
-}
-
 /* n elements as floats. A file may begin its data at an odd byte. */
 static void make_floats(const struct st_tensor *t, size_t offset, int64_t n, float *out) {
     const char *src = (const char *)t->data + offset;
@@ -56,13 +52,13 @@ static void make_floats(const struct st_tensor *t, size_t offset, int64_t n, flo
         return;
     }
     if ((uintptr_t)src % size == 0) {
-        kern_dequantize(type_of(t), src, out, n);
+        kern_dequantize(hf_type(t), src, out, n);
         return;
     }
     for (int64_t at = 0; at < n; at += 256) {
         int64_t part = n - at < 256 ? n - at : 256;
         memcpy(aligned, src + (size_t)at * size, (size_t)part * size);
-        kern_dequantize(type_of(t), aligned, out + at, part);
+        kern_dequantize(hf_type(t), aligned, out + at, part);
     }
 }
 
@@ -116,7 +112,7 @@ static const void *get_raw(struct source *s, uint64_t i, int64_t first, int64_t 
     size_t from = offset_of(o, t->mat_rows, first % t->mat_rows);
     size_t to = offset_of(end, t->mat_rows, last % t->mat_rows);
     const char *data = (const char *)o->tensor->data + from;
-    if (type_of(o->tensor) != s->tensor[i].type || o->added != 0.0f || (uintptr_t)data % size ||
+    if (hf_type(o->tensor) != s->tensor[i].type || o->added != 0.0f || (uintptr_t)data % size ||
         (o->permuted_heads && (n > 1 || o->tensor->dims == 1)) || end->tensor != o->tensor ||
         to - from != (size_t)(n - 1) * (size_t)s->tensor[i].ne[0] * size)
         return NULL;
