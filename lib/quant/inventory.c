@@ -111,13 +111,12 @@ void inventory_types(const struct source *s,
 
 int64_t inventory_file_bytes(const struct source *s) {
     int64_t bytes = 0;
-    for (int i = 0;; i++) {
-        const char *file = s->ops->file ? s->ops->file(s, i) : i ? NULL : s->path;
+    const char *file;
+    for (int i = 0; (file = s->ops->file(s, i)); i++) {
         struct stat st;
-        if (!file)
-            return bytes;
         if (stat(file, &st))
             return -1;
         bytes += st.st_size;
     }
+    return bytes;
 }

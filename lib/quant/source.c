@@ -213,9 +213,7 @@ int source_reads(const struct source *s, const char *path) {
     struct stat out;
     if (stat(path, &out))
         return 0;
-    if (!ops->file && same_file(s->path, &out))
-        return 1;
-    for (int i = 0; ops->file && (file = ops->file(s, i)); i++)
+    for (int i = 0; (file = ops->file(s, i)); i++)
         if (same_file(file, &out))
             return 1;
     for (int i = 0; ops->beside && (file = ops->beside(s, i)); i++)

@@ -43,7 +43,7 @@ struct source_ops {
     void (*drop)(struct source *s, uint64_t i, int64_t first, int64_t n);
     /* Puts every key of the metadata. */
     int (*keys)(struct source *s, struct gguf_writer *w, struct err *err);
-    /* Path of file i that holds weights, NULL beyond the last. The whole is NULL: s->path alone. */
+    /* Path of file i that holds weights, NULL beyond the last. */
     const char *(*file)(const struct source *s, int i);
     /* Path of what else is read, there or not, likewise. The whole is NULL: nothing. */
     const char *(*beside)(const struct source *s, int i);
