@@ -72,6 +72,8 @@ const char *gguf_str(const struct gguf *g, const char *key, const char *def);
  * fit becomes INT64_MAX or INT64_MIN; strings and NaN are 0. */
 int64_t gguf_array_int(const struct gguf_value *v, uint64_t i);
 double gguf_array_float(const struct gguf_value *v, uint64_t i);
+/* Bytes of an element; 0 for strings, arrays and unknown types. */
+size_t gguf_value_bytes(uint32_t type);
 /* Strings lie one after another: walks all of them into out[n]. */
 void gguf_array_strs(const struct gguf_value *v, struct gguf_string *out);
 uint64_t gguf_key_count(const struct gguf *g);

@@ -41,8 +41,6 @@ struct gguf {
 const struct gguf_pair *gguf_pair_find(const struct gguf_part *p, const char *key, size_t len);
 /* An integer key of one part; def when absent, out of range or of another kind. */
 int64_t gguf_pair_int(const struct gguf_part *p, const char *key, int64_t def);
-/* Bytes of one element; 0 for strings, arrays and unknown types. */
-size_t gguf_value_bytes(uint32_t type);
 
 /* name_at(ctx, i) gives entry i's name. add returns -1 when the name is there already. */
 typedef struct gguf_string gguf_name_at(const void *ctx, uint64_t i);

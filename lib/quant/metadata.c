@@ -117,12 +117,6 @@ void metadata_cut(struct buf *text, size_t most) {
     buf_printf(text, "...(%zu)", len);
 }
 
-/* Bytes of an element; 0: strings. */
-static size_t width_of(enum gguf_type type) {
-    static const size_t bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    return bytes[type];
-}
-
 static uint64_t strings_apart(const struct gguf_value *a, const struct gguf_value *b, uint64_t n) {
     struct gguf_string *s = mem_array((size_t)a->n + 1, sizeof *s);
     struct gguf_string *t = mem_array((size_t)b->n + 1, sizeof *t);
@@ -138,7 +132,7 @@ static uint64_t strings_apart(const struct gguf_value *a, const struct gguf_valu
 
 uint64_t metadata_apart(const struct gguf_value *a, const struct gguf_value *b) {
     uint64_t n = a->n < b->n ? a->n : b->n;
-    size_t width = width_of(a->type);
+    size_t width = gguf_value_bytes(a->type);
     uint64_t i = 0;
     if (a->type == GGUF_STRING)
         return strings_apart(a, b, n);
