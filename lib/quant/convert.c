@@ -81,6 +81,14 @@ static int find_importance(const struct convert *c, const struct imatrix_entry *
 
 /* ---- header ----------------------------------------------------------------------------- */
 
+/* [tensors] of the file, for the caller to free. */
+static uint64_t *make_order(const struct convert *c) {
+    uint64_t *order = mem_array((size_t)c->source->tensors, sizeof *order);
+    for (uint64_t i = 0; i < c->source->tensors; i++)
+        order[i] = c->order ? c->order[i] : i;
+    return order;
+}
+
 static int put_header(const struct convert *c, const uint64_t *order, struct gguf_writer *w,
                       struct err *err) {
     struct source *s = c->source;
@@ -103,9 +111,7 @@ static int put_header(const struct convert *c, const uint64_t *order, struct ggu
 
 int64_t convert_header_bytes(const struct convert *c, struct err *err) {
     struct gguf_writer *w = gguf_writer_new(3, ALIGNMENT);
-    uint64_t *order = mem_array((size_t)c->source->tensors, sizeof *order);
-    for (uint64_t i = 0; i < c->source->tensors; i++)
-        order[i] = i;
+    uint64_t *order = make_order(c);
     int64_t bytes = put_header(c, order, w, err) ? -1 : (int64_t)gguf_writer_header(w);
     free(order);
     gguf_writer_free(w);
@@ -142,16 +148,14 @@ static int write_file(const struct convert *c, const uint64_t *order,
 }
 
 int convert_run(const struct convert *c, const char *path, struct err *err) {
-    size_t n = (size_t)c->source->tensors;
     if (source_reads(c->source, path))
         return err_set(err, "%s: this is what is to be converted: name another file", path);
     if (check_types(c, err))
         return -1;
-    uint64_t *order = mem_array(n, sizeof *order);
-    const struct imatrix_entry **importance = mem_array(n, sizeof *importance);
+    uint64_t *order = make_order(c);
+    const struct imatrix_entry **importance = mem_array((size_t)c->source->tensors,
+                                                        sizeof *importance);
     struct gguf_writer *w = gguf_writer_new(3, ALIGNMENT);
-    for (size_t i = 0; i < n; i++)
-        order[i] = c->order ? c->order[i] : i;
     int rc = find_importance(c, importance, err);
     if (!rc)
         rc = write_file(c, order, importance, w, path, err);
