@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     fuzz_outcome |= OPENED;
     read_rows(s);
     read_keys(s);
-    s->ops->close(s);
+    source_close(s);
     return 0;
 }
 

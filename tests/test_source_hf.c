@@ -83,17 +83,26 @@ static float *read_logits(const char *name, int tokens, int vocab) {
 /* ---- logits and tokens ------------------------------------------------------------------ */
 
 /* Opens and converts into the scratch folder; NULL when it is refused. */
-static char *convert(const char *folder, struct err *err) {
-    struct source *s = hf_open(folder, NULL, err);
+static char *convert(const char *folder, const struct hf_options *opt, struct err *err) {
+    struct source *s = hf_open(folder, opt, err);
     char *out = scratch_path("out.gguf");
-    if (s && !hf_folder_convert(s, out, err)) {
-        s->ops->close(s);
-        return out;
+    if (!s || hf_folder_convert(s, out, err)) {
+        free(out);
+        out = NULL;
     }
-    if (s)
-        s->ops->close(s);
-    free(out);
-    return NULL;
+    source_close(s);
+    return out;
+}
+
+/* The file that a folder becomes, which is not refused. */
+static struct gguf *converted(const char *folder, const struct hf_options *opt) {
+    struct err err = {""};
+    char *path = convert(folder, opt, &err);
+    struct gguf *g = path ? gguf_open(path, &err) : NULL;
+    CHECK_STR(err.text, "");
+    CHECK(g);
+    free(path);
+    return g;
 }
 
 /* Largest difference to transformers' logits; -1 when the model does not run. */
@@ -123,7 +132,7 @@ static void logits(const char *name) {
     struct err err = {""};
     struct expected x;
     char *folder = hf_folder_path(name);
-    char *path = convert(folder, &err);
+    char *path = convert(folder, NULL, &err);
     struct model_options opt = {.par = par};
     struct model *m = path ? model_open(path, &opt, &err) : NULL;
     CHECK_STR(err.text, "");
@@ -184,8 +193,7 @@ static void tokens(const char *name) {
     struct jsonr texts;
     struct jsonr ids;
     char *folder = hf_folder_path(name);
-    char *path = convert(folder, &err);
-    struct gguf *g = path ? gguf_open(path, &err) : NULL;
+    struct gguf *g = converted(folder, NULL);
     struct vocab *v = g ? vocab_open(g, &err) : NULL;
     CHECK_STR(err.text, "");
     if (v) {
@@ -199,7 +207,6 @@ static void tokens(const char *name) {
     }
     vocab_free(v);
     gguf_close(g);
-    free(path);
     free(folder);
 }
 
@@ -234,8 +241,7 @@ static void windows(const char *name) {
         free(whole);
         free(part);
     }
-    if (s)
-        s->ops->close(s);
+    source_close(s);
     free(folder);
 }
 
@@ -269,19 +275,15 @@ static void way_back(const char *name) {
         free(was);
     }
     CHECK((moved > 0) == (s && !strcmp(s->arch, "llama")));
-    if (s)
-        s->ops->close(s);
+    source_close(s);
     free(folder);
 }
 
 /* ---- metadata --------------------------------------------------------------------------- */
 
 static void keys(void) {
-    struct err err = {""};
     struct gguf_value v;
-    char *path = convert(HF_FOLDERS "llama", &err);
-    struct gguf *g = path ? gguf_open(path, &err) : NULL;
-    CHECK_STR(err.text, "");
+    struct gguf *g = converted(HF_FOLDERS "llama", NULL);
     if (g) {
         CHECK_STR(gguf_str(g, "general.architecture", ""), "llama");
         CHECK_STR(gguf_str(g, "general.name", ""), "Llama");
@@ -301,43 +303,34 @@ static void keys(void) {
         CHECK(gguf_value(g, "tokenizer.ggml.merges", &v) == 0 && v.n > 10);
     }
     gguf_close(g);
-    free(path);
 }
 
-/* Templates of other names, and one that stands in a file of its own. */
+/* Templates of other names. */
 static void templates(void) {
-    struct err err = {""};
     char *folder = hf_folder_copy("qwen2");
     hf_folder_replace(folder, "tokenizer_config.json", "\"chat_template\": \"",
                       "\"chat_template\": [{\"name\": \"default\", \"template\": \"D\"}, {\"name\":"
                       " \"tool use\", \"template\": \"T\"}], \"other\": \"");
-    char *path = convert(folder, &err);
-    struct gguf *g = path ? gguf_open(path, &err) : NULL;
-    CHECK_STR(err.text, "");
+    struct gguf *g = converted(folder, NULL);
     if (g) {
         CHECK_STR(gguf_str(g, "tokenizer.chat_template", ""), "D");
         CHECK_STR(gguf_str(g, "tokenizer.chat_template.tool_use", ""), "T");
     }
     gguf_close(g);
-    free(path);
     free(folder);
 }
 
 /* Windows that no key says: the context ends with them. */
 static void window(const char *name, const char *was, const char *is, int64_t context) {
-    struct err err = {""};
     char *folder = hf_folder_copy(name);
     hf_folder_replace(folder, "config.json", was, is);
-    char *path = convert(folder, &err);
-    struct gguf *g = path ? gguf_open(path, &err) : NULL;
-    CHECK_STR(err.text, "");
+    struct gguf *g = converted(folder, NULL);
     if (g) {
         char *key = mem_printf("%s.context_length", gguf_str(g, "general.architecture", ""));
         CHECK_INT(gguf_int(g, key, 0), context);
         free(key);
     }
     gguf_close(g);
-    free(path);
     free(folder);
 }
 
@@ -410,7 +403,7 @@ static void refuses(const struct refusal *c) {
     struct err err = {""};
     char *folder = hf_folder_copy(c->folder);
     hf_folder_replace(folder, c->file, c->was, c->is);
-    char *path = convert(folder, &err);
+    char *path = convert(folder, NULL, &err);
     CHECK(!path);
     if (!strstr(err.text, c->says) || strncmp(err.text, folder, strlen(folder))) {
         printf("# %s: expected \"%s\", found \"%s\"\n", c->folder, c->says, err.text);
@@ -427,7 +420,7 @@ static void lacks(const char *name, const char *file, const char *says) {
     char *path = mem_printf("%s/%s", folder, file);
     CHECK_INT(unlink(path), 0);
     free(path);
-    path = convert(folder, &err);
+    path = convert(folder, NULL, &err);
     CHECK(!path && strstr(err.text, says));
     free(path);
     free(folder);
@@ -435,18 +428,11 @@ static void lacks(const char *name, const char *file, const char *says) {
 
 /* A pre-tokenizer that nobody knows is written under the name that the user gives. */
 static void named_pre(void) {
-    struct err err = {""};
     char *folder = hf_folder_copy("llama");
     hf_folder_replace(folder, "tokenizer.json", "\\\\p{N}{1,3}", "\\\\p{N}{1,4}");
-    struct source *s = hf_open(folder, &(struct hf_options){.pre = "llama-bpe"}, &err);
-    char *path = scratch_path("named.gguf");
-    CHECK(s && hf_folder_convert(s, path, &err) == 0);
-    struct gguf *g = gguf_open(path, &err);
+    struct gguf *g = converted(folder, &(struct hf_options){.pre = "llama-bpe"});
     CHECK_STR(g ? gguf_str(g, "tokenizer.ggml.pre", "") : "", "llama-bpe");
     gguf_close(g);
-    if (s)
-        s->ops->close(s);
-    free(path);
     free(folder);
 }
 
