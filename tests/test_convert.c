@@ -309,24 +309,24 @@ static void an_empty_model_is_one(void) {
 
 /* ---- what is refused -------------------------------------------------------------------- */
 
-/* A file of one tensor with x in row 5, column 3. */
-static char *write_value(float x) {
-    const int64_t ne[] = {256, 40};
-    float *data = mem_array(256 * 40, sizeof *data);
+/* A file of one tensor, data[rows][256]. */
+static char *write_floats(const char *name, const float *data, int64_t rows) {
+    const int64_t ne[] = {256, rows};
     struct gguf_writer *w = gguf_writer_new(3, 32);
-    char *path = scratch_path("value.gguf");
-    data[5 * 256 + 3] = x;
+    char *path = scratch_path(name);
     gguf_put_tensor(w, "a.weight", KERN_F32, 2, ne);
     CHECK_INT(gguf_writer_begin(w, path, NULL), 0);
-    CHECK_INT(gguf_writer_data(w, data, 256 * 40 * sizeof *data, NULL), 0);
+    CHECK_INT(gguf_writer_data(w, data, 256 * (size_t)rows * sizeof *data, NULL), 0);
     CHECK_INT(gguf_writer_finish(w, NULL), 0);
     gguf_writer_free(w);
-    free(data);
     return path;
 }
 
+/* x in row 5, column 3 of zeros. */
 static void try_value(float x, int type, const char *words) {
-    char *in = write_value(x), *out = scratch_path("value-out.gguf");
+    static float data[40 * 256];
+    data[5 * 256 + 3] = x;
+    char *in = write_floats("value.gguf", data, 40), *out = scratch_path("value-out.gguf");
     struct err e;
     unlink(out);
     CHECK_INT(run((struct convert){.type = &type}, in, out, 2, &e), words ? -1 : 0);
@@ -353,19 +353,12 @@ static void numbers_without_a_place_are_refused(void) {
 }
 
 static void the_first_fault_is_told(void) {
-    const int64_t ne[] = {256, 4000};
-    size_t n = 256 * 4000;
-    float *data = mem_array(n, sizeof *data);
-    struct gguf_writer *w = gguf_writer_new(3, 32);
-    char *in = scratch_path("faults.gguf"), *out = scratch_path("faults-out.gguf");
+    enum { ROWS = 4000 };
+    float *data = mem_array(256 * ROWS, sizeof *data);
     struct err e;
-    for (size_t i = 100 * 256; i < n; i += 256)
-        data[i] = NAN;
-    gguf_put_tensor(w, "a.weight", KERN_F32, 2, ne);
-    gguf_writer_begin(w, in, NULL);
-    gguf_writer_data(w, data, n * sizeof *data, NULL);
-    gguf_writer_finish(w, NULL);
-    gguf_writer_free(w);
+    for (int i = 100; i < ROWS; i++)
+        data[i * 256] = NAN;
+    char *in = write_floats("faults.gguf", data, ROWS), *out = scratch_path("faults-out.gguf");
     for (int i = 0; i < 10; i++) {
         CHECK_INT(run((struct convert){.type = (int[]){KERN_Q8_0}}, in, out, 4, &e), -1);
         CHECK(strstr(e.text, "row 100, column 0"));
