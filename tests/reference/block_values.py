@@ -12,6 +12,8 @@ import numpy as np
 import gguf
 from gguf.quants import dequantize
 
+from draws import fnv
+
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
           "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
           "IQ4_NL": [0], "IQ4_XS": [0], "TQ2_0": [64], "MXFP4": [], "F16": [0], "BF16": []}
@@ -30,13 +32,6 @@ def source(name, size):
         if name == "MXFP4":
             out[b * size] &= 0x7f
     return np.frombuffer(bytes(out), dtype=np.uint8)
-
-
-def fnv(data):
-    h = 0xcbf29ce484222325
-    for byte in data:
-        h = ((h ^ byte) * 0x100000001b3) & 0xffffffffffffffff
-    return h
 
 
 print("/* Written by block_values.py with gguf-py; do not edit. */")

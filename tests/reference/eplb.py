@@ -15,24 +15,7 @@ import sys
 
 import torch
 
-MASK = (1 << 64) - 1
-
-
-class Rng:
-    """SplitMix64 as in lib/base/rng.h."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def next(self):
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & MASK
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & MASK
-        return z ^ z >> 31
-
-    def below(self, n):
-        return self.next() % n
+from draws import Rng, fnv
 
 
 def counts(kind, seed, layers, experts, groups):
@@ -77,10 +60,8 @@ def shapes(r):
         yield 1 + r.below(3), experts, ranks, nodes, slots, groups
 
 
-def fnv(h, values):
-    for byte in torch.as_tensor(values).to(torch.int32).contiguous().numpy().tobytes():
-        h = (h ^ byte) * 0x100000001B3 & MASK
-    return h
+def bytes_of(values):
+    return torch.as_tensor(values).to(torch.int32).contiguous().numpy().tobytes()
 
 
 def main():
@@ -93,9 +74,8 @@ def main():
         layers, experts, ranks, nodes, slots, groups = shape
         for kind in kinds if i >= 5 else kinds[i : i + 2]:
             load = torch.tensor(counts(kind, i, layers, experts, groups))
-            h = 0xCBF29CE484222325
-            for answer in eplb.rebalance_experts(load, slots, groups, nodes, ranks):
-                h = fnv(h, answer)
+            answers = eplb.rebalance_experts(load, slots, groups, nodes, ranks)
+            h = fnv(b"".join(bytes_of(answer) for answer in answers))
             print(kind, i, *shape, f"{h:016x}", sep="\t")
 
 

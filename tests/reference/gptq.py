@@ -10,25 +10,13 @@ follow lib/quant/grouped.h. Made with NumPy 2.4.
 """
 import numpy as np
 
-MASK = (1 << 64) - 1
-
-
-class Random:
-    def __init__(self, seed):
-        self.state = seed
-
-    def below(self, n):
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
-        return (z ^ z >> 31) % n
+from draws import Rng
 
 
 def draw(seed, rows, cols, n):
     """Weights in units of 2^-10; activations that have few directions, some noise, and loud
     columns."""
-    r = Random(seed)
+    r = Rng(seed)
     w = np.array([[r.below(1001) - 500 for _ in range(cols)] for _ in range(rows)])
     mix = np.array([[r.below(7) - 3 for _ in range(cols)] for _ in range(5)])
     x = []

@@ -13,6 +13,8 @@ import sys
 
 import numpy as np
 
+from draws import fnv
+
 ROWS, COLS = 7, 768
 N = ROWS * COLS
 TYPES = {"Q2_K": 84, "Q3_K": 110, "Q4_K": 144, "Q5_K": 176, "Q6_K": 210}
@@ -72,13 +74,6 @@ def importance(kind):
     if kind == "ZERO":
         return np.zeros(COLS, np.float32)
     return normal(3, i) if kind == "SIGNED" else u
-
-
-def fnv(data):
-    h = 0xCBF29CE484222325
-    for byte in data:
-        h = ((h ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return h
 
 
 def main():

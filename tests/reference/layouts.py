@@ -5,7 +5,7 @@
 
 The arguments are unpacked packages (auto-gptq 0.7.1, autoawq 0.2.9; their packing functions are
 loaded from single files, so that nothing of theirs is built); compressed-tensors 0.20.1 and torch
-are installed. Codes and zeros come from the generator below, which tests/test_layout.c has, too:
+are installed. Codes and zeros come from draws.py's generator, which tests/test_layout.c has, too:
 scale 1 makes weights out of codes exactly. A line is a case, a tensor and its FNV-1a hash.
 """
 import ast
@@ -16,36 +16,15 @@ import types
 import numpy as np
 import torch
 
-MASK = (1 << 64) - 1
-
-
-class Rng:
-    """SplitMix64, lib/base/rng.h"""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def next(self):
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
-        return z ^ z >> 31
-
-
-def fnv(data):
-    h = 0xCBF29CE484222325
-    for b in data:
-        h = ((h ^ b) * 0x100000001B3) & MASK
-    return h
+from draws import Rng, fnv
 
 
 def matrix(bits, rows, cols, group):
     """codes [rows, cols] and zeros [rows, groups] from 1; the same draws as in the test"""
     r = Rng(bits)
     groups = cols // group
-    code = np.array([r.next() % (1 << bits) for _ in range(rows * cols)]).reshape(rows, cols)
-    zero = np.array([1 + r.next() % ((1 << bits) - 1) for _ in range(rows * groups)])
+    code = np.array([r.below(1 << bits) for _ in range(rows * cols)]).reshape(rows, cols)
+    zero = np.array([1 + r.below((1 << bits) - 1) for _ in range(rows * groups)])
     return code, zero.reshape(rows, groups)
 
 

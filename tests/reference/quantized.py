@@ -12,17 +12,12 @@ import subprocess
 import sys
 import tempfile
 
+from draws import fnv
+
 TYPES = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q2_K": 10, "Q3_K": 11,
          "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_NL": 20, "IQ4_XS": 23, "BF16": 30, "TQ2_0": 35,
          "MXFP4": 39}
 ROWS, COLS, KINDS = 8, 512, 10
-
-
-def fnv(data):
-    h = 0xcbf29ce484222325
-    for byte in data:
-        h = ((h ^ byte) * 0x100000001b3) & 0xffffffffffffffff
-    return h
 
 
 def main():
