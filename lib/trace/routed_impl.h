@@ -116,6 +116,20 @@ void routed_model_shape(struct routed *r);
  * what it is. */
 int routed_take_ids(struct routed *r, const int16_t *id, size_t n, size_t *bad);
 
+/* The first of n ascending numbers that is not below x; n: none. */
+static inline size_t routed_bisect(const uint32_t *number, size_t n, uint32_t x) {
+    size_t low = 0;
+    size_t high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (number[middle] < x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* ---- route_trace v1 (routed_csv_head.c) ------------------------------------------------- */
 
 enum { ROUTED_TURN, ROUTED_CSV_PHASE, ROUTED_CSV_STEP, ROUTED_LAYER, ROUTED_SLOT, ROUTED_EXPERT,

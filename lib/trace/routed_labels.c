@@ -12,6 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/num.h"
 #include "lib/trace/reqs_json.h"
+#include "lib/trace/routed_impl.h"
 #include "lib/trace/routed_sheet.h"
 
 struct row {

@@ -11,7 +11,6 @@
 #ifndef ROUTED_LABELS_H
 #define ROUTED_LABELS_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/err.h"
@@ -25,20 +24,6 @@ int routed_labels_columns(const struct routed_labels *l);       /* without "requ
 const char *routed_labels_name(const struct routed_labels *l, int column);
 int routed_labels_column(const struct routed_labels *l, const char *name);      /* -1: none */
 int64_t routed_labels_requests(const struct routed_labels *l);
-/* The first of n ascending numbers that is not below x; n: none. */
-static inline size_t routed_bisect(const uint32_t *number, size_t n, uint32_t x) {
-    size_t low = 0;
-    size_t high = n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (number[middle] < x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Requests in ascending order, [routed_labels_requests]. */
 const uint32_t *routed_labels_ids(const struct routed_labels *l);
 /* What the table says of a request, as its text; NULL: the request or this label is not in it. */
