@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A word with a capital, unless it has one already, or begins with a digit, or is a version. */
 static void add_word(struct buf *b, const char *s, size_t len) {
