@@ -1,4 +1,5 @@
-/* ftype_impl.h - shared by ftype.c (names) and ftype_rules.c (rules of the mixes) */
+/* ftype_impl.h - shared by ftype.c (names), ftype_rules.c (rules of the mixes) and hf_keys.c, which
+ * numbers files */
 #ifndef FTYPE_IMPL_H
 #define FTYPE_IMPL_H
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/kern.h"
+#include "lib/quant/ftype_impl.h"
 
 #define KEY 160                         /* bytes of a key's name */
 #define QUANTIZATION_VERSION 2          /* of ggml's block layouts */
@@ -161,7 +162,9 @@ static int file_type(const struct source *s) {
     for (uint64_t i = 0; i < s->tensors; i++)
         bytes[s->tensor[i].type == KERN_F32 ? 0 : s->tensor[i].type == KERN_F16 ? 1 : 2] +=
             s->tensor[i].bytes;
-    return bytes[0] > bytes[1] + bytes[2] ? 0 : bytes[1] >= bytes[2] ? 1 : 32;
+    return bytes[0] > bytes[1] + bytes[2] ? FTYPE_F32
+           : bytes[1] >= bytes[2]         ? FTYPE_F16
+                                          : FTYPE_BF16;
 }
 
 int hf_put_model(struct hf *h, struct gguf_writer *w, struct err *err) {
