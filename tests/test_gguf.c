@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "lib/format/gguf_impl.h"
+#include "lib/format/gguf.h"
 #include "tests/check.h"
 #include "tests/gguf_raw.h"
 #include "tests/scratch.h"
