@@ -7,7 +7,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/quant/calib.h"
-#include "lib/quant/gptq_model_impl.h"
+#include "lib/quant/layer_weights.h"
 
 /* A tensor of the layer at hand. */
 struct slot {
@@ -41,19 +41,6 @@ void awq_model_changed(const struct source *s, uint8_t *changed) {
         for (size_t k = 0; dot && k < sizeof names / sizeof *names; k++)
             changed[i] |= !strcmp(dot + 1, names[k]);
     }
-}
-
-/* The tensor that matrix `mat` of w is in, and which of its matrices it is. */
-static int64_t tensor_of(const struct awq_model *m, const struct kern_weight *w, int64_t mat,
-                         int64_t *inside) {
-    int64_t n;
-    const struct gguf_tensor *const *t = model_weight_tensors(m->opt.model, w, &n);
-    const struct gguf_string name = t[n > 1 ? mat : 0]->name;
-    char *text = mem_strndup(name.data, name.len);
-    int64_t i = source_find(m->opt.source, text);
-    free(text);
-    *inside = n > 1 ? 0 : mat;
-    return i;
 }
 
 static int layer_of(const char *name) {
@@ -156,7 +143,7 @@ static void store_part(void *arg, int ith, int nth) {
 static void take_matrix(struct awq_model *m, const struct awq_matrix *a) {
     const struct awq_model_options *o = &m->opt;
     int64_t inside;
-    int64_t i = tensor_of(m, a->weight, a->mat, &inside);
+    int64_t i = layer_weight_tensor(o->model, o->source, a->weight, a->mat, &inside);
     struct slot *s = &m->slot[i];
     int type = o->type ? o->type[i] : -1;
     size_t bytes = o->type ? kern_row_bytes(type, a->weight->cols) * (size_t)a->weight->rows : 0;
@@ -197,9 +184,8 @@ static void take_tensor(struct awq_model *m, const struct awq_tensor *t) {
 
 static int wanted(void *arg, const struct kern_weight *w) {
     const struct awq_model *m = arg;
-    int64_t inside;
     for (int64_t mat = 0; mat < w->mats; mat++) {
-        int64_t i = tensor_of(m, w, mat, &inside);
+        int64_t i = layer_weight_tensor(m->opt.model, m->opt.source, w, mat, NULL);
         if (i < 0 || !m->opt.chosen[i])
             return 0;
     }
@@ -208,8 +194,7 @@ static int wanted(void *arg, const struct kern_weight *w) {
 
 static int type_of(void *arg, const struct kern_weight *w) {
     const struct awq_model *m = arg;
-    int64_t inside;
-    return m->opt.type[tensor_of(m, w, 0, &inside)];
+    return m->opt.type[layer_weight_tensor(m->opt.model, m->opt.source, w, 0, NULL)];
 }
 
 static float stored(void *arg, const char *tensor, float v) {
@@ -221,17 +206,17 @@ static float stored(void *arg, const char *tensor, float v) {
 /* ---- running ---------------------------------------------------------------------------- */
 
 static int run_layer(struct awq_model *m, struct err *err) {
-    struct gptq_weights packed;
+    struct layer_weights packed;
     struct awq_layer_options how = {.awq = m->opt.awq, .wanted = wanted, .stored = stored,
                                     .arg = m};
     if (m->opt.native)
         how.type = type_of;
     forget(m);
     awq_gather_begin(m->gather, m->layer);
-    int rc = gptq_weights_pack(&packed, &m->opt.model->layer[m->layer], m->opt.awq.par, err);
+    int rc = layer_weights_pack(&packed, &m->opt.model->layer[m->layer], m->opt.awq.par, err);
     if (!rc)
         rc = calib_run(m->calib, m->layer, &packed.layer, 1, err);
-    gptq_weights_free(&packed);
+    layer_weights_free(&packed);
     m->at = rc ? NULL : awq_layer_make(m->gather, &how, err);
     if (!m->at)
         return -1;

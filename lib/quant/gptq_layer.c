@@ -1,36 +1,22 @@
 /* gptq_layer.c - one layer through GPTQ, see gptq_model_impl.h */
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
 #include "lib/quant/gptq_model_impl.h"
 
-#define AT(member) offsetof(struct model_layer, member)
-const struct gptq_input gptq_inputs[GPTQ_INPUTS] = {
-    {3, {AT(attn_q), AT(attn_k), AT(attn_v)}, 0},
-    {1, {AT(attn_out)}, 0},
-    {2, {AT(ffn_gate), AT(ffn_up)}, 0},
-    {1, {AT(ffn_down)}, 0},
-    {2, {AT(sh_gate), AT(sh_up)}, 0},
-    {1, {AT(sh_down)}, 0},
-    {2, {AT(exp_gate), AT(exp_up)}, 1},
-    {1, {AT(exp_down)}, 1},
-};
-
 /* The weight of an input that comes first; its absence is that of all. */
 static const struct kern_weight *first_weight(const struct gptq_model *m, int layer, int input) {
-    return gptq_weight(&m->opt.model->layer[layer], gptq_inputs[input].weight[0]);
+    return layer_weight(&m->opt.model->layer[layer], layer_inputs[input].weight[0]);
 }
 
 static int is_chosen(const struct gptq_model *m, const struct kern_weight *w) {
-    int64_t inside;
-    int64_t i = w->data ? gptq_matrix_tensor(m, w, 0, &inside) : -1;
+    int64_t i = w->data ? layer_weight_tensor(m->opt.model, m->opt.source, w, 0, NULL) : -1;
     return i >= 0 && m->slot[i].layer >= 0;
 }
 
 static int any_chosen(const struct gptq_model *m, int layer, int input) {
-    for (int k = 0; k < gptq_inputs[input].weights; k++)
-        if (is_chosen(m, gptq_weight(&m->opt.model->layer[layer], gptq_inputs[input].weight[k])))
+    for (int k = 0; k < layer_inputs[input].weights; k++)
+        if (is_chosen(m, layer_weight(&m->opt.model->layer[layer], layer_inputs[input].weight[k])))
             return 1;
     return 0;
 }
@@ -39,7 +25,7 @@ static int any_chosen(const struct gptq_model *m, int layer, int input) {
 
 /* Which of the layer's inputs the weights of `in` belong to; -1: none. */
 static int input_of(const struct gptq_model *m, const struct session_input *in) {
-    for (int k = 0; k < GPTQ_INPUTS; k++)
+    for (int k = 0; k < LAYER_INPUTS; k++)
         for (int w = 0; w < in->weights; w++)
             if (in->weight[w] == first_weight(m, in->layer, k))
                 return k;
@@ -53,7 +39,7 @@ void gptq_tap(void *arg, const struct session_input *in) {
     int k = input_of(m, in);
     if (k < 0 || !m->moments[k])
         return;
-    int experts = gptq_inputs[k].experts;
+    int experts = layer_inputs[k].experts;
     if (experts ? in->expert < m->first || in->expert >= m->last : !m->dense)
         return;
     struct hessian **h = &m->moments[k][experts ? in->expert : 0];
@@ -73,8 +59,8 @@ static int64_t moment_bytes(const struct gptq_model *m, int layer, int input) {
 static int experts_at_once(const struct gptq_model *m, int layer) {
     int experts = m->opt.model->shape->layer[layer].experts;
     int64_t bytes = 0;
-    for (int k = 0; k < GPTQ_INPUTS; k++)
-        if (gptq_inputs[k].experts && any_chosen(m, layer, k))
+    for (int k = 0; k < LAYER_INPUTS; k++)
+        if (layer_inputs[k].experts && any_chosen(m, layer, k))
             bytes += moment_bytes(m, layer, k);
     if (!bytes || !m->opt.hessian_bytes)
         return experts;
@@ -99,7 +85,7 @@ static void forget(struct gptq_model *m, int layer, int input) {
 
 /* All matrices that multiply one input. Without rows there are no moments: zeros. */
 static int run_input(struct gptq_model *m, int layer, int input, int64_t mat,
-                     struct gptq_weights *next, struct err *err) {
+                     struct layer_weights *next, struct err *err) {
     const struct model_layer *own = &m->opt.model->layer[layer];
     struct hessian **h = &m->moments[input][mat];
     if (!*h && !(*h = hessian_new(first_weight(m, layer, input)->cols, m->blas, err)))
@@ -107,8 +93,8 @@ static int run_input(struct gptq_model *m, int layer, int input, int64_t mat,
     hessian_finish(*h, m->opt.par);
     struct gptq_plan *p = gptq_plan_new(*h, &m->opt.gptq, err);
     int rc = p ? 0 : -1;
-    for (int k = 0; k < gptq_inputs[input].weights && !rc; k++) {
-        const struct kern_weight *w = gptq_weight(own, gptq_inputs[input].weight[k]);
+    for (int k = 0; k < layer_inputs[input].weights && !rc; k++) {
+        const struct kern_weight *w = layer_weight(own, layer_inputs[input].weight[k]);
         if (is_chosen(m, w))
             rc = gptq_matrix_run(m, layer, w, mat, p, (*h)->count, next, err);
     }
@@ -118,11 +104,11 @@ static int run_input(struct gptq_model *m, int layer, int input, int64_t mat,
     return rc;
 }
 
-static int run_inputs(struct gptq_model *m, int layer, struct gptq_weights *next,
+static int run_inputs(struct gptq_model *m, int layer, struct layer_weights *next,
                       struct err *err) {
-    for (int k = 0; k < GPTQ_INPUTS; k++) {
-        int64_t first = gptq_inputs[k].experts ? m->first : 0;
-        int64_t last = gptq_inputs[k].experts ? m->last : m->dense;
+    for (int k = 0; k < LAYER_INPUTS; k++) {
+        int64_t first = layer_inputs[k].experts ? m->first : 0;
+        int64_t last = layer_inputs[k].experts ? m->last : m->dense;
         if (!m->moments[k])
             continue;
         for (int64_t mat = first; mat < last; mat++)
@@ -134,7 +120,7 @@ static int run_inputs(struct gptq_model *m, int layer, struct gptq_weights *next
 
 /* ---- the layer -------------------------------------------------------------------------- */
 
-static int collect(struct gptq_model *m, int layer, const struct gptq_weights *was,
+static int collect(struct gptq_model *m, int layer, const struct layer_weights *was,
                    struct err *err) {
     m->collecting = 1;
     int rc = calib_run(m->calib, layer, &was->layer, 0, err);
@@ -145,8 +131,8 @@ static int collect(struct gptq_model *m, int layer, const struct gptq_weights *w
     return rc;
 }
 
-static int run_turns(struct gptq_model *m, int layer, const struct gptq_weights *was,
-                     struct gptq_weights *next, struct err *err) {
+static int run_turns(struct gptq_model *m, int layer, const struct layer_weights *was,
+                     struct layer_weights *next, struct err *err) {
     int experts = m->opt.model->shape->layer[layer].experts;
     int once = experts_at_once(m, layer);
     for (int turn = 0; turn < gptq_layer_turns(m, layer); turn++) {
@@ -160,37 +146,37 @@ static int run_turns(struct gptq_model *m, int layer, const struct gptq_weights 
 }
 
 static int needs_states(const struct gptq_model *m, int layer) {
-    int64_t inside;
-    if (layer + 1 < m->opt.model->shape->layers)
+    const struct model *model = m->opt.model;
+    if (layer + 1 < model->shape->layers)
         return 1;
-    int64_t head = m->opt.model->shape->tied
-                       ? -1 : gptq_matrix_tensor(m, &m->opt.model->head, 0, &inside);
+    int64_t head = model->shape->tied
+                       ? -1 : layer_weight_tensor(model, m->opt.source, &model->head, 0, NULL);
     return head >= 0 && m->slot[head].layer >= 0;
 }
 
 int gptq_layer_run(struct gptq_model *m, struct err *err) {
     int layer = m->layer;
-    struct gptq_weights was;
-    for (int k = 0; k < GPTQ_INPUTS; k++)
+    struct layer_weights was;
+    for (int k = 0; k < LAYER_INPUTS; k++)
         if (any_chosen(m, layer, k))
             m->moments[k] = mem_array((size_t)first_weight(m, layer, k)->mats,
                                       sizeof *m->moments[k]);
-    int rc = gptq_weights_pack(&was, &m->opt.model->layer[layer], m->opt.par, err);
-    struct gptq_weights next = {.layer = was.layer};
+    int rc = layer_weights_pack(&was, &m->opt.model->layer[layer], m->opt.par, err);
+    struct layer_weights next = {.layer = was.layer};
     if (!rc)
         rc = run_turns(m, layer, &was, &next, err);
     if (!rc && needs_states(m, layer)) {
         rc = calib_run(m->calib, layer, &next.layer, 1, err);
         m->done += m->calib->chunks;
     }
-    for (int k = 0; k < GPTQ_INPUTS; k++)
+    for (int k = 0; k < LAYER_INPUTS; k++)
         if (m->moments[k]) {
             forget(m, layer, k);
             free(m->moments[k]);
             m->moments[k] = NULL;
         }
-    gptq_weights_free(&next);
-    gptq_weights_free(&was);
+    layer_weights_free(&next);
+    layer_weights_free(&was);
     return rc;
 }
 

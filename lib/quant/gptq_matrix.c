@@ -13,20 +13,6 @@
 #define PORTION (64 << 20)
 #define PORTION_ROWS 128
 
-int64_t gptq_matrix_tensor(const struct gptq_model *m, const struct kern_weight *w, int64_t mat,
-                           int64_t *inside) {
-    int64_t n;
-    const struct gguf_tensor *const *t = model_weight_tensors(m->opt.model, w, &n);
-    if (!t)
-        return -1;
-    const struct gguf_string name = t[n > 1 ? mat : 0]->name;
-    char *text = mem_strndup(name.data, name.len);
-    int64_t i = source_find(m->opt.source, text);
-    free(text);
-    *inside = n > 1 ? 0 : mat;
-    return i;
-}
-
 /* ---- rows by all threads ---------------------------------------------------------------- */
 
 struct rows_job {
@@ -134,7 +120,7 @@ static size_t offset_of(const struct gptq_model *m, int layer, const struct kern
 }
 
 static int run_portions(struct rows_job *job, int layer, const struct kern_weight *w, int64_t mat,
-                        int64_t inside, const struct gptq_plan *p, struct gptq_weights *next,
+                        int64_t inside, const struct gptq_plan *p, struct layer_weights *next,
                         struct gptq_report *sum, struct err *err) {
     const struct gptq_model_options *o = &job->m->opt;
     int64_t most = portion(job->m, w);
@@ -144,8 +130,8 @@ static int run_portions(struct rows_job *job, int layer, const struct kern_weigh
         if (read_rows(job, err))
             return -1;
         quantize_rows(job, inside, p, sum);
-        struct gptq_values v = {.mat = mat, .first = r, .rows = job->rows, .value = job->w};
-        if (next && gptq_weights_set(next, &o->model->layer[layer], offset_of(job->m, layer, w),
+        struct layer_values v = {.mat = mat, .first = r, .rows = job->rows, .value = job->w};
+        if (next && layer_weights_set(next, &o->model->layer[layer], offset_of(job->m, layer, w),
                                      &v, o->gptq.kern, o->par, err))
             return -1;
     }
@@ -153,11 +139,11 @@ static int run_portions(struct rows_job *job, int layer, const struct kern_weigh
 }
 
 int gptq_matrix_run(struct gptq_model *m, int layer, const struct kern_weight *w, int64_t mat,
-                    const struct gptq_plan *p, int64_t tokens, struct gptq_weights *next,
+                    const struct gptq_plan *p, int64_t tokens, struct layer_weights *next,
                     struct err *err) {
     int64_t start = clock_ns();
     int64_t inside;
-    int64_t i = gptq_matrix_tensor(m, w, mat, &inside);
+    int64_t i = layer_weight_tensor(m->opt.model, m->opt.source, w, mat, &inside);
     struct rows_job job = {.m = m, .tensor = (uint64_t)i, .cols = w->cols,
                            .type = m->opt.type ? m->opt.type[i] : -1};
     size_t bytes = (size_t)(portion(m, w) * w->cols) * sizeof *job.w;

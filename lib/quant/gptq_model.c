@@ -13,10 +13,10 @@
 static void each_weight(const struct model *model, int head,
                         void (*fn)(void *arg, int layer, const struct kern_weight *w), void *arg) {
     for (int i = 0; i < model->shape->layers; i++)
-        for (int k = 0; k < GPTQ_INPUTS; k++)
-            for (int w = 0; w < gptq_inputs[k].weights; w++) {
+        for (int k = 0; k < LAYER_INPUTS; k++)
+            for (int w = 0; w < layer_inputs[k].weights; w++) {
                 const struct kern_weight *weight =
-                    gptq_weight(&model->layer[i], gptq_inputs[k].weight[w]);
+                    layer_weight(&model->layer[i], layer_inputs[k].weight[w]);
                 if (weight->data)
                     fn(arg, i, weight);
             }
@@ -33,11 +33,8 @@ struct choice {
 static void choose(void *arg, int layer, const struct kern_weight *w) {
     (void)layer;
     const struct choice *c = arg;
-    struct gptq_model m = {.opt = {.model = c->model}};
-    memcpy(&m.opt.source, &c->source, sizeof c->source);    /* is only asked for names */
     for (int64_t mat = 0; mat < w->mats; mat++) {
-        int64_t inside;
-        int64_t i = gptq_matrix_tensor(&m, w, mat, &inside);
+        int64_t i = layer_weight_tensor(c->model, c->source, w, mat, NULL);
         if (i >= 0)
             c->chosen[i] = 1;
     }
@@ -55,8 +52,7 @@ void gptq_model_choose(const struct model *model, const struct source *s, int he
 static void set_slot(void *arg, int layer, const struct kern_weight *w) {
     struct gptq_model *m = arg;
     for (int64_t mat = 0; mat < w->mats; mat++) {
-        int64_t inside;
-        int64_t i = gptq_matrix_tensor(m, w, mat, &inside);
+        int64_t i = layer_weight_tensor(m->opt.model, m->opt.source, w, mat, NULL);
         if (i >= 0 && m->opt.chosen[i]) {
             m->slot[i].layer = layer;
             m->slot[i].mats = m->opt.source->tensor[i].rows / w->rows;

@@ -1,32 +1,60 @@
-/* gptq_weights.c - another set of a layer's weights, packed for speed, see gptq_model_impl.h
+/* layer_weights.c - the matrices of a layer, and another set of them, see layer_weights.h
  *
  * The model stays mapped, in the file's layout, which is slow to multiply by: the layer at hand is
  * packed. What its matrices became is packed as halves, 2^-12 from the values at most: little
  * beside what quantizing moved.
  */
+#include "lib/quant/layer_weights.h"
+
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
-#include "lib/quant/gptq_model_impl.h"
+
+#define AT(member) offsetof(struct model_layer, member)
+const struct layer_input layer_inputs[LAYER_INPUTS] = {
+    {3, {AT(attn_q), AT(attn_k), AT(attn_v)}, 0},
+    {1, {AT(attn_out)}, 0},
+    {2, {AT(ffn_gate), AT(ffn_up)}, 0},
+    {1, {AT(ffn_down)}, 0},
+    {2, {AT(sh_gate), AT(sh_up)}, 0},
+    {1, {AT(sh_down)}, 0},
+    {2, {AT(exp_gate), AT(exp_up)}, 1},
+    {1, {AT(exp_down)}, 1},
+};
+
+int64_t layer_weight_tensor(const struct model *m, const struct source *s,
+                            const struct kern_weight *w, int64_t mat, int64_t *inside) {
+    int64_t n;
+    const struct gguf_tensor *const *t = model_weight_tensors(m, w, &n);
+    if (!t)
+        return -1;
+    const struct gguf_string name = t[n > 1 ? mat : 0]->name;
+    char *text = mem_strndup(name.data, name.len);
+    int64_t i = source_find(s, text);
+    free(text);
+    if (inside)
+        *inside = n > 1 ? 0 : mat;
+    return i;
+}
 
 /* Place of the weight at an offset among all. */
 static int place_of(size_t offset) {
     int n = 0;
-    for (int i = 0; i < GPTQ_INPUTS; i++)
-        for (int k = 0; k < gptq_inputs[i].weights; k++, n++)
-            if (gptq_inputs[i].weight[k] == offset)
+    for (int i = 0; i < LAYER_INPUTS; i++)
+        for (int k = 0; k < layer_inputs[i].weights; k++, n++)
+            if (layer_inputs[i].weight[k] == offset)
                 return n;
     return -1;
 }
 
-static struct kern_weight *weight_at(struct gptq_weights *w, size_t offset) {
+static struct kern_weight *weight_at(struct layer_weights *w, size_t offset) {
     return (struct kern_weight *)((char *)&w->layer + offset);
 }
 
 /* Room for all matrices of a weight as `type`, which takes the place of the own one. */
-static int make_room(struct gptq_weights *w, const struct model_layer *own, size_t offset,
+static int make_room(struct layer_weights *w, const struct model_layer *own, size_t offset,
                      int type, struct err *err) {
-    const struct kern_weight *from = gptq_weight(own, offset);
+    const struct kern_weight *from = layer_weight(own, offset);
     int place = place_of(offset);
     size_t mat_bytes = (kern_pack_bytes(type, from->rows, from->cols) + 63) / 64 * 64;
     w->bytes[place] = mat_bytes * (size_t)from->mats;
@@ -60,13 +88,13 @@ static void pack_part(void *arg, int ith, int nth) {
     }
 }
 
-int gptq_weights_pack(struct gptq_weights *w, const struct model_layer *own, struct par *par,
+int layer_weights_pack(struct layer_weights *w, const struct model_layer *own, struct par *par,
                       struct err *err) {
-    *w = (struct gptq_weights){.layer = *own};
-    for (int i = 0; i < GPTQ_INPUTS; i++)
-        for (int k = 0; k < gptq_inputs[i].weights; k++) {
-            size_t offset = gptq_inputs[i].weight[k];
-            const struct kern_weight *from = gptq_weight(own, offset);
+    *w = (struct layer_weights){.layer = *own};
+    for (int i = 0; i < LAYER_INPUTS; i++)
+        for (int k = 0; k < layer_inputs[i].weights; k++) {
+            size_t offset = layer_inputs[i].weight[k];
+            const struct kern_weight *from = layer_weight(own, offset);
             if (!from->data || from->layout == KERN_PACKED)
                 continue;
             if (make_room(w, own, offset, from->type, err))
@@ -102,8 +130,8 @@ static void set_part(void *arg, int ith, int nth) {
     free(half);
 }
 
-int gptq_weights_set(struct gptq_weights *w, const struct model_layer *own, size_t offset,
-                     const struct gptq_values *v, const struct kern *k, struct par *par,
+int layer_weights_set(struct layer_weights *w, const struct model_layer *own, size_t offset,
+                     const struct layer_values *v, const struct kern *k, struct par *par,
                      struct err *err) {
     int place = place_of(offset);
     if (!w->data[place] && make_room(w, own, offset, KERN_F16, err))
@@ -116,9 +144,9 @@ int gptq_weights_set(struct gptq_weights *w, const struct model_layer *own, size
     return 0;
 }
 
-void gptq_weights_free(struct gptq_weights *w) {
-    for (int i = 0; i < GPTQ_WEIGHTS; i++)
+void layer_weights_free(struct layer_weights *w) {
+    for (int i = 0; i < LAYER_WEIGHTS; i++)
         if (w->data[i])
             mem_unmap(w->data[i], w->bytes[i]);
-    *w = (struct gptq_weights){0};
+    *w = (struct layer_weights){0};
 }
