@@ -23,6 +23,9 @@
 
 struct session;
 
+/* Most weights that multiply one input: router, gate and up of a shared expert, its own router. */
+enum { SESSION_SHARED = 4 };
+
 /* What a product of the pass multiplies: the statistics that quantizers need. */
 struct session_input {
     int layer;                  /* -1: the head */

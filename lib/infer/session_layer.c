@@ -213,7 +213,7 @@ static void shared_expert(struct session *s, int i, const struct model_layer *l,
 /* Router and what the shared expert has of it read the same rows. */
 static void show_mixture(struct session *s, int i, int n) {
     const struct model_layer *own = &s->m->layer[i];
-    const struct kern_weight *weight[4] = {&own->router};
+    const struct kern_weight *weight[SESSION_SHARED] = {&own->router};
     int weights = 1;
     if (own->sh_gate.data) {
         weight[weights++] = &own->sh_gate;

@@ -1,6 +1,7 @@
 /* awq_gather.c - second moments and mean magnitudes of every input of a layer, see awq_layer.h */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 #include "lib/quant/awq_impl.h"
@@ -35,26 +36,28 @@ void awq_gather_begin(struct awq_gather *g, int layer) {
     g->failed = 0;
 }
 
-const struct awq_input *awq_gather_input(const struct awq_gather *g,
-                                         const struct kern_weight *first, int expert) {
+struct awq_input *awq_gather_input(const struct awq_gather *g, const struct kern_weight *w,
+                                   int expert) {
     for (int i = 0; i < g->inputs; i++)
-        if (g->input[i].first == first && g->input[i].expert == expert)
-            return &g->input[i];
+        for (int k = 0; k < g->input[i].weights; k++)
+            if (g->input[i].weight[k] == w && g->input[i].expert == expert)
+                return &g->input[i];
     return NULL;
 }
 
 /* The input of these weights, made when it is seen first; NULL: no memory. */
 static struct awq_input *find_input(struct awq_gather *g, const struct session_input *in) {
-    for (int i = 0; i < g->inputs; i++)
-        if (g->input[i].first == in->weight[0] && g->input[i].expert == in->expert)
-            return &g->input[i];
+    struct awq_input *input = awq_gather_input(g, in->weight[0], in->expert);
+    if (input)
+        return input;
     struct hessian *h = hessian_new(in->cols, g->blas, &g->err);
     if (!h)
         return NULL;
     g->input = mem_grow(g->input, (size_t)g->inputs + 1, sizeof *g->input);
-    struct awq_input *input = &g->input[g->inputs++];
-    *input = (struct awq_input){.first = in->weight[0], .expert = in->expert, .h = h,
+    input = &g->input[g->inputs++];
+    *input = (struct awq_input){.weights = in->weights, .expert = in->expert, .h = h,
                                 .sum = mem_array((size_t)in->cols, sizeof(double))};
+    memcpy(input->weight, in->weight, (size_t)in->weights * sizeof *in->weight);
     return input;
 }
 

@@ -6,7 +6,8 @@
 
 /* One input of a layer. */
 struct awq_input {
-    const struct kern_weight *first;    /* the first weight that reads it */
+    const struct kern_weight *weight[SESSION_SHARED];   /* those that multiply it */
+    int weights;
     int expert;                         /* -1: not of experts */
     struct hessian *h;
     double *sum;                        /* [cols] of |x| */
@@ -23,9 +24,10 @@ struct awq_gather {
     int failed;
 };
 
-/* The input that `first` reads; NULL: it was never shown. After awq_gather_finish. */
-const struct awq_input *awq_gather_input(const struct awq_gather *g,
-                                         const struct kern_weight *first, int expert);
+/* The input that w multiplies; NULL: it was not shown. Its sums are ready after
+ * awq_gather_finish. */
+struct awq_input *awq_gather_input(const struct awq_gather *g, const struct kern_weight *w,
+                                   int expert);
 /* Ends the sums. -1: something went wrong in the tap. */
 int awq_gather_finish(struct awq_gather *g, struct err *err);
 

@@ -13,6 +13,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/quant/awq_impl.h"
+#include "lib/quant/layer_weights.h"
 
 /* Kinds of error, see struct awq_use. */
 enum { Q, K, V };
@@ -51,10 +52,8 @@ static struct work *find_work(struct maker *m, const struct kern_weight *w, int6
     return NULL;
 }
 
-/* Every matrix of w reads what `first` was shown with. */
-static int add_works(struct maker *m, const struct kern_weight *w,
-                     const struct kern_weight *first) {
-    int experts = w == &m->l->exp_gate || w == &m->l->exp_up || w == &m->l->exp_down;
+/* Every matrix of w; experts: each has an input of its own. */
+static int add_works(struct maker *m, const struct kern_weight *w, int experts) {
     if (!w->data || !m->opt->wanted(m->opt->arg, w))
         return 0;
     for (int64_t mat = 0; mat < w->mats; mat++) {
@@ -63,7 +62,7 @@ static int add_works(struct maker *m, const struct kern_weight *w,
         *k = (struct work){.weight = w, .mat = mat, .type = -1};
         if (m->opt->type)
             k->type = m->opt->type(m->opt->arg, w);
-        k->input = awq_gather_input(m->g, first, experts ? (int)mat : -1);
+        k->input = awq_gather_input(m->g, w, experts ? (int)mat : -1);
         k->w = mem_array((size_t)(w->rows * w->cols), sizeof *k->w);
         float sum = 0;                  /* times zero: NaN where one is not finite */
         for (int64_t r = 0; r < w->rows; r++) {
@@ -81,20 +80,11 @@ static int add_works(struct maker *m, const struct kern_weight *w,
 }
 
 static int add_all(struct maker *m) {
-    const struct model_layer *l = m->l;
-    const struct kern_weight *mixed = l->router.data ? &l->router : &l->ffn_gate;
-    const struct {
-        const struct kern_weight *w, *first;
-    } all[] = {
-        {&l->attn_q, &l->attn_q}, {&l->attn_k, &l->attn_q}, {&l->attn_v, &l->attn_q},
-        {&l->attn_out, &l->attn_out},
-        {&l->ffn_gate, &l->ffn_gate}, {&l->ffn_up, &l->ffn_gate}, {&l->ffn_down, &l->ffn_down},
-        {&l->sh_gate, mixed}, {&l->sh_up, mixed}, {&l->sh_down, &l->sh_down},
-        {&l->exp_gate, &l->exp_gate}, {&l->exp_up, &l->exp_gate}, {&l->exp_down, &l->exp_down},
-    };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (add_works(m, all[i].w, all[i].first))
-            return -1;
+    for (int k = 0; k < LAYER_INPUTS; k++)
+        for (int i = 0; i < layer_inputs[k].weights; i++)
+            if (add_works(m, layer_weight(m->l, layer_inputs[k].weight[i]),
+                          layer_inputs[k].experts))
+                return -1;
     return 0;
 }
 
@@ -205,12 +195,12 @@ static const float *search(struct maker *m, struct work *const *work, const int 
     return choice.ratio ? s : NULL;
 }
 
-/* Input of a norm. Matrices w[n], all of which must be quantized. */
+/* The norm whose output `shown` multiplies, as do w[n], all of which must be quantized. */
 static void fold_norm(struct maker *m, const struct kern_weight *const *w, const int *kinds, int n,
-                      const struct kern_weight *first, const float *norm, const char *name,
+                      const struct kern_weight *shown, const float *norm, const char *name,
                       int powers) {
     struct place p = {.m = m, .value = norm, .powers = powers, .group = 1};
-    const struct awq_input *in = awq_gather_input(m->g, first, -1);
+    const struct awq_input *in = awq_gather_input(m->g, shown, -1);
     int all = 0;
     for (int i = 0; i < n; i++)
         all += w[i]->data ? (int)w[i]->mats : 0;
