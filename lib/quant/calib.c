@@ -11,7 +11,7 @@ static size_t state_bytes(const struct calib *c) {
     return (size_t)c->chunks * (size_t)c->tokens * (size_t)c->d_model * sizeof *c->x;
 }
 
-static float *chunk_at(const struct calib *c, int i) {
+float *calib_chunk(const struct calib *c, int i) {
     return c->x + (size_t)i * (size_t)c->tokens * (size_t)c->d_model;
 }
 
@@ -26,7 +26,7 @@ struct calib *calib_new(struct session *s, int d_model, const int32_t *token, in
         goto failed;
     }
     for (int i = 0; i < chunks; i++)
-        if (session_embed(s, token + (size_t)i * (size_t)tokens, tokens, chunk_at(c, i), err))
+        if (session_embed(s, token + (size_t)i * (size_t)tokens, tokens, calib_chunk(c, i), err))
             goto failed;
     return c;
 failed:
@@ -55,12 +55,12 @@ int calib_run(struct calib *c, int layer, const struct model_layer *weights, int
     float *work = mem_array(n, sizeof *work);
     int rc = 0;
     for (int i = 0; i < c->chunks && !rc; i++) {
-        memcpy(work, chunk_at(c, i), n * sizeof *work);
+        memcpy(work, calib_chunk(c, i), n * sizeof *work);
         rc = session_layer(c->session, layer, weights, work, c->tokens, err);
         if (!rc && !all_finite(work, n))
             rc = err_set(err, "layer %d, chunk %d: values that are not finite", layer, i);
         if (!rc && keep)
-            memcpy(chunk_at(c, i), work, n * sizeof *work);
+            memcpy(calib_chunk(c, i), work, n * sizeof *work);
         if (!rc && c->progress)
             c->progress(c->arg, i + 1);
     }

@@ -30,6 +30,8 @@ struct calib {
 struct calib *calib_new(struct session *s, int d_model, const int32_t *token, int chunks,
                         int tokens, struct err *err);
 void calib_free(struct calib *c);           /* NULL is fine */
+/* The states of chunk i, [tokens][d_model]. */
+float *calib_chunk(const struct calib *c, int i);
 /* Runs every chunk through a layer, with other weights if any; keep: the outputs become x. The
  * tap sees the inputs in both cases. Fails on states that are not finite. */
 int calib_run(struct calib *c, int layer, const struct model_layer *weights, int keep,

@@ -190,7 +190,7 @@ int gptq_head_run(struct gptq_model *m, struct err *err) {
         return -1;
     float *x = mem_array((size_t)n, sizeof *x);
     for (int i = 0; i < c->chunks; i++) {
-        m->opt.gptq.kern->rms_norm(session_queue(m->session), c->x + i * n, 0, c->tokens,
+        m->opt.gptq.kern->rms_norm(session_queue(m->session), calib_chunk(c, i), 0, c->tokens,
                                    sh->d_model, model->out_norm, sh->norm_eps, x, 0);
         hessian_add(h, m->opt.par, x, c->tokens);
     }

@@ -12,6 +12,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/infer/session.h"
+#include "lib/quant/calib.h"
 #include "lib/quant/ftype.h"
 #include "lib/quant/loss.h"
 
@@ -23,9 +24,9 @@ struct run {
     struct imatrix *m;
     struct model changed;
     struct session *session;
+    struct calib *calib;            /* the text before the layer at hand */
     int64_t d, vocab;
     int stride, scored;             /* rows of a chunk that are compared */
-    float *x;                       /* [chunks][tokens][d] before the layer at hand */
     float *y;                       /* [tokens][d] one chunk on its way up */
     float *p;                       /* [chunks * scored][vocab] */
     double *entropy;                /* [chunks * scored] sum p l - log sum exp l */
@@ -122,10 +123,9 @@ static int climb(struct run *r, int c, int from, const float *x, int keep, doubl
 /* Mean KL over all chunks with the changed model; from -1: from the embedding on. */
 static int mean_kl(struct run *r, int from, int keep, double *kl, struct err *err) {
     const struct sensitivity *s = r->s;
-    size_t floats = (size_t)s->tokens * (size_t)r->d;
     double sum = 0;
     for (int c = 0; c < s->chunks; c++) {
-        const float *x = r->x + (size_t)c * floats;
+        const float *x = calib_chunk(r->calib, c);
         if (from < 0) {
             if (session_embed(r->session, s->token + (size_t)c * (size_t)s->tokens, s->tokens, r->y,
                               err))
@@ -337,36 +337,31 @@ static int run_begin(struct run *r, struct err *err) {
     if (!r->trial || !r->p)
         return err_set(err, "no memory for %zu bytes of weights and %zu of predictions",
                        r->trial_bytes, r->p_bytes);
-    size_t chunk = (size_t)s->tokens * (size_t)r->d;
-    r->x = mem_array((size_t)s->chunks * chunk, sizeof *r->x);
-    r->y = mem_array(chunk, sizeof *r->y);
+    r->y = mem_array((size_t)s->tokens * (size_t)r->d, sizeof *r->y);
     r->entropy = mem_array((size_t)s->chunks * (size_t)r->scored, sizeof *r->entropy);
     r->lse = mem_array((size_t)r->scored, sizeof *r->lse);
     return 0;
 }
 
 static void run_end(struct run *r) {
+    calib_free(r->calib);
     session_free(r->session);
     free(r->changed.layer);
     if (r->trial)
         mem_unmap(r->trial, r->trial_bytes);
     if (r->p)
         mem_unmap(r->p, r->p_bytes);
-    free(r->x);
     free(r->y);
     free(r->entropy);
     free(r->lse);
 }
 
-/* The untouched model: x of layer 0, and all predictions. */
+/* The untouched model: the text before layer 0, and all predictions. */
 static int run_base(struct run *r, struct err *err) {
     const struct sensitivity *s = r->s;
     double none;
-    for (int c = 0; c < s->chunks; c++)
-        if (session_embed(r->session, s->token + (size_t)c * (size_t)s->tokens, s->tokens,
-                          r->x + (size_t)c * (size_t)s->tokens * (size_t)r->d, err))
-            return -1;
-    return mean_kl(r, 0, 1, &none, err);
+    r->calib = calib_new(r->session, (int)r->d, s->token, s->chunks, s->tokens, err);
+    return r->calib ? mean_kl(r, 0, 1, &none, err) : -1;
 }
 
 static int run_layer(struct run *r, int i, struct err *err) {
@@ -375,11 +370,7 @@ static int run_layer(struct run *r, int i, struct err *err) {
         if (try_weight(r, i, member(&s->model->layer[i], k), member(&r->changed.layer[i], k), NULL,
                        err))
             return -1;
-    for (int c = 0; c < s->chunks; c++)
-        if (session_layer(r->session, i, NULL,
-                          r->x + (size_t)c * (size_t)s->tokens * (size_t)r->d, s->tokens, err))
-            return -1;
-    return 0;
+    return calib_run(r->calib, i, NULL, 1, err);
 }
 
 static int run_all(struct run *r, struct err *err) {
