@@ -115,30 +115,6 @@ void awq_model_free(struct awq_model *m) {
 
 /* ---- results of a layer ------------------------------------------------------------------ */
 
-struct store_job {
-    const struct awq_model *m;
-    const struct awq_matrix *matrix;
-    int type;
-    char *out;                  /* [rows] rows of type */
-};
-
-static void store_part(void *arg, int ith, int nth) {
-    const struct store_job *job = arg;
-    const struct grouped *g = job->matrix->grouped;
-    size_t row_bytes = kern_row_bytes(job->type, g->cols);
-    float *value = mem_array((size_t)g->cols, sizeof *value);
-    for (int64_t r = g->rows * ith / nth; r < g->rows * (ith + 1) / nth; r++) {
-        char *out = job->out + (size_t)r * row_bytes;
-        if (kern_type_info(job->type)->block > 1) {
-            grouped_store(g, r, job->type, out);
-            continue;
-        }
-        grouped_values(g, r, value);
-        job->m->opt.awq.kern->quantize(job->type, value, out, 1, g->cols, NULL);
-    }
-    free(value);
-}
-
 /* A matrix to its place in its tensor. */
 static void take_matrix(struct awq_model *m, const struct awq_matrix *a) {
     const struct awq_model_options *o = &m->opt;
@@ -155,11 +131,11 @@ static void take_matrix(struct awq_model *m, const struct awq_matrix *a) {
     } else {
         if (!s->data)
             s->data = mem_alloc(bytes * (size_t)s->mats);
-        struct store_job job = {m, a, type, s->data + (size_t)inside * bytes};
+        char *out = s->data + (size_t)inside * bytes;
         if (a->blocks)
-            memcpy(job.out, a->blocks, bytes);
+            memcpy(out, a->blocks, bytes);
         else
-            par_run(o->awq.par, store_part, &job);
+            grouped_store_all(a->grouped, type, o->awq.kern, o->awq.par, out);
     }
     struct awq_row row = {
         .layer = m->layer, .tensor = o->source->tensor[i].name,

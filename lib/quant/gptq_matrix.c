@@ -20,9 +20,7 @@ struct rows_job {
     uint64_t tensor;
     int64_t first, rows, cols;  /* of the tensor */
     float *w;                   /* [rows][cols] */
-    const struct grouped *grouped;
     int type;
-    char *out;                  /* [rows] rows of type */
     struct err *err;            /* [threads] */
     int *failed;                /* [threads] */
 };
@@ -66,18 +64,6 @@ static int read_rows(struct rows_job *job, struct err *err) {
     return rc;
 }
 
-static void store_part(void *arg, int ith, int nth) {
-    const struct rows_job *job = arg;
-    const struct kern_type_info *info = kern_type_info(job->type);
-    size_t row_bytes = kern_row_bytes(job->type, job->cols);
-    for (int64_t r = job->rows * ith / nth; r < job->rows * (ith + 1) / nth; r++)
-        if (info->block > 1)
-            grouped_store(job->grouped, r, job->type, job->out + (size_t)r * row_bytes);
-        else
-            job->m->opt.gptq.kern->quantize(job->type, job->w + r * job->cols,
-                                            job->out + (size_t)r * row_bytes, 1, job->cols, NULL);
-}
-
 /* ---- a matrix --------------------------------------------------------------------------- */
 
 /* Rows of a tensor, which are floats in w, into their slot. inside: which of its matrices. */
@@ -88,10 +74,11 @@ static void quantize_rows(struct rows_job *job, int64_t inside, const struct gpt
     struct gptq_slot *slot = &m->slot[job->tensor];
     struct gptq_report report;
     struct gptq_target to = {.type = job->type};
+    char *out = NULL;
     if (slot->data)
-        job->out = slot->data + (size_t)job->first * kern_row_bytes(job->type, job->cols);
-    if (m->opt.native && slot->data)
-        to.blocks = job->out;
+        out = slot->data + (size_t)job->first * kern_row_bytes(job->type, job->cols);
+    if (m->opt.native && out)
+        to.blocks = out;
     else
         to.grouped = grouped_new(job->rows, job->cols, o->bits, o->group, o->symmetric);
     gptq_matrix(p, m->opt.par, job->w, job->rows, &to, &report);
@@ -102,9 +89,8 @@ static void quantize_rows(struct rows_job *job, int64_t inside, const struct gpt
         slot->grouped[inside] = to.grouped;
         return;
     }
-    job->grouped = to.grouped;
     if (to.grouped)
-        par_run(m->opt.par, store_part, job);
+        grouped_store_all(to.grouped, job->type, o->kern, m->opt.par, out);
     grouped_free(to.grouped);
 }
 

@@ -194,3 +194,32 @@ void grouped_store(const struct grouped *g, int64_t r, int type, void *dst) {
         kern_block_store(type, block, level);
     }
 }
+
+struct store_job {
+    const struct grouped *g;
+    int type;
+    const struct kern *k;
+    char *dst;
+};
+
+static void store_part(void *arg, int ith, int nth) {
+    const struct store_job *job = arg;
+    const struct grouped *g = job->g;
+    size_t row_bytes = kern_row_bytes(job->type, g->cols);
+    float *value = mem_array((size_t)g->cols, sizeof *value);
+    for (int64_t r = g->rows * ith / nth; r < g->rows * (ith + 1) / nth; r++) {
+        char *dst = job->dst + (size_t)r * row_bytes;
+        if (kern_type_info(job->type)->block > 1) {
+            grouped_store(g, r, job->type, dst);
+            continue;
+        }
+        grouped_values(g, r, value);
+        job->k->quantize(job->type, value, dst, 1, g->cols, NULL);
+    }
+    free(value);
+}
+
+void grouped_store_all(const struct grouped *g, int type, const struct kern *k, struct par *par,
+                       void *dst) {
+    par_run(par, store_part, &(struct store_job){g, type, k, dst});
+}

@@ -15,6 +15,9 @@
 
 #include <stdint.h>
 
+#include "kernels/kern.h"
+#include "lib/base/par.h"
+
 struct grouped {
     int64_t rows, cols;
     int64_t groups;             /* ceil(cols / group) */
@@ -51,5 +54,8 @@ void grouped_values(const struct grouped *g, int64_t r, float *out);
 int grouped_type(int bits, int group, int symmetric, int64_t cols);
 /* dst = row r as blocks of the type that grouped_type gave. */
 void grouped_store(const struct grouped *g, int64_t r, int type, void *dst);
+/* dst[rows] = all rows, as such blocks, or by k as floats (a type without blocks). */
+void grouped_store_all(const struct grouped *g, int type, const struct kern *k, struct par *par,
+                       void *dst);
 
 #endif
