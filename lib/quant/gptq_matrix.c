@@ -46,8 +46,7 @@ static void read_part(void *arg, int ith, int nth) {
     job->failed[ith] = source_rows(s, job->tensor, job->first + begin, end - begin,
                                    job->w + begin * job->cols, &job->err[ith]) ||
                        check_rows(job, begin, end, &job->err[ith]);
-    if (s->ops->drop)
-        s->ops->drop(s, job->tensor, job->first + begin, end - begin);
+    s->ops->drop(s, job->tensor, job->first + begin, end - begin);
 }
 
 static int read_rows(struct rows_job *job, struct err *err) {

@@ -94,8 +94,7 @@ int loss_tensor(struct source *s, uint64_t i, const struct imatrix *m, const str
         status = sample_matrix(&p, mat, err);
     for (int a = 0; a < n; a++)
         out[a] = loss_relative(&p.sum[a]);
-    if (s->ops->drop)
-        s->ops->drop(s, i, 0, t->rows);
+    s->ops->drop(s, i, 0, t->rows);
     free(p.w);
     free(p.back);
     free(p.block);
