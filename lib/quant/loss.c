@@ -23,6 +23,12 @@ void loss_add(const struct kern *k, int type, const float *w, int64_t rows, int6
     sum->energy += weight * energy;
 }
 
+const float *loss_weigh(const struct imatrix_entry *e, int64_t mat, int64_t mats, float *room,
+                        double *weight) {
+    *weight = e && mats > 1 ? (double)e->count[mat] + 1 : 1;
+    return e && !imatrix_mean(e, mat, room) ? room : NULL;
+}
+
 double loss_relative(const struct loss *l) {
     return l->energy == 0 ? 0 : l->error / l->energy;
 }
@@ -38,25 +44,15 @@ struct sampler {
     const int *type;
     int n;
     int64_t cols, rows, step;               /* of one matrix */
+    int64_t mats;
     float *w, *back, *importance;
     void *block;
     struct loss *sum;                       /* [n] */
 };
 
-/* Importance of one matrix, and how much it weighs among the matrices: one token more than it has
- * seen, so that none is free. */
-static const float *weigh(const struct sampler *p, int64_t mat, double *weight) {
-    *weight = 1;
-    if (!p->entry)
-        return NULL;
-    if (p->entry->mats > 1)
-        *weight = (double)p->entry->count[mat] + 1;
-    return imatrix_mean(p->entry, mat, p->importance) ? NULL : p->importance;
-}
-
 static int sample_matrix(struct sampler *p, int64_t mat, struct err *err) {
     double weight;
-    const float *importance = weigh(p, mat, &weight);
+    const float *importance = loss_weigh(p->entry, mat, p->mats, p->importance, &weight);
     int64_t row = 0;
     while (row < p->rows) {
         int64_t n = 0;
@@ -79,9 +75,8 @@ static const struct imatrix_entry *entry_of(const struct source_tensor *t,
 int loss_tensor(struct source *s, uint64_t i, const struct imatrix *m, const struct kern *k,
                 const int *type, int n, double *out, struct err *err) {
     const struct source_tensor *t = &s->tensor[i];
-    int64_t mats = t->ne[2] * t->ne[3];
     struct sampler p = {.s = s, .i = i, .entry = entry_of(t, m), .k = k, .type = type, .n = n,
-                        .cols = t->ne[0], .rows = t->ne[1]};
+                        .cols = t->ne[0], .rows = t->ne[1], .mats = t->ne[2] * t->ne[3]};
     int64_t elements = t->rows * p.cols;
     p.step = (elements + LOSS_SAMPLE - 1) / LOSS_SAMPLE;
     p.w = mem_array((size_t)(SLICE * p.cols), sizeof *p.w);
@@ -90,7 +85,7 @@ int loss_tensor(struct source *s, uint64_t i, const struct imatrix *m, const str
     p.importance = mem_array((size_t)p.cols, sizeof *p.importance);
     p.sum = mem_array((size_t)n, sizeof *p.sum);
     int status = 0;
-    for (int64_t mat = 0; mat < mats && !status; mat++)
+    for (int64_t mat = 0; mat < p.mats && !status; mat++)
         status = sample_matrix(&p, mat, err);
     for (int a = 0; a < n; a++)
         out[a] = loss_relative(&p.sum[a]);

@@ -24,6 +24,11 @@ struct loss {
  * the rows' bytes in the type, and of rows * cols floats. */
 void loss_add(const struct kern *k, int type, const float *w, int64_t rows, int64_t cols,
               const float *importance, double weight, void *block, float *back, struct loss *sum);
+/* For loss_add: the importance of matrix `mat` of e (NULL: no entry) in room[cols], or NULL; and
+ * how much that matrix weighs among `mats`: one token more than it has seen, so that none is free;
+ * 1 where it is the only one, or without an entry. */
+const float *loss_weigh(const struct imatrix_entry *e, int64_t mat, int64_t mats, float *room,
+                        double *weight);
 /* error / energy; 0 when there is no energy, NaN or Inf where values are none or too large. */
 double loss_relative(const struct loss *l);
 

@@ -175,21 +175,14 @@ static void coarsen(const struct coarse *k, int64_t mat, int64_t begin, int64_t 
     free(block);
 }
 
-/* Importance of matrix mat, NULL: none; and its weight among the matrices, as in loss_tensor. */
-static const float *weigh(const struct coarse *k, int64_t mat, float *importance, double *weight) {
-    const struct imatrix_entry *e = k->entry[k->parts > 1 ? mat : 0];
-    int64_t at = k->parts > 1 ? 0 : mat;
-    *weight = e && k->w->mats > 1 ? (double)e->count[at] + 1 : 1;
-    return e && !imatrix_mean(e, at, importance) ? importance : NULL;
-}
-
 static void coarsen_parts(void *arg, int ith, int nth) {
     struct coarse *k = arg;
     const struct kern_weight *w = k->w;
     float *room = mem_array((size_t)w->cols, sizeof *room);
     for (int64_t mat = 0; mat < w->mats; mat++) {
         double weight;
-        const float *importance = weigh(k, mat, room, &weight);
+        const float *importance = loss_weigh(k->entry[k->parts > 1 ? mat : 0],
+                                             k->parts > 1 ? 0 : mat, w->mats, room, &weight);
         for (int p = ith; p < PARTS; p += nth)
             coarsen(k, mat, w->rows * p / PARTS, w->rows * (p + 1) / PARTS, importance, weight,
                     &k->loss[mat * PARTS + p]);
