@@ -18,7 +18,7 @@
 
 /* What a thread works with. */
 struct space {
-    struct grouped *g;          /* of one row */
+    struct grouped *g;          /* of one row, where none are made */
     float *scaled;              /* [cols] W s of one row */
     float *value;               /* [cols] what it becomes */
     float *error;               /* [BLOCK][cols] */
@@ -26,7 +26,7 @@ struct space {
     float *next, *moved;        /* [BLOCK][group] other errors of a group, and their product */
     float *best;                /* [BLOCK][group] the best so far */
     float *importance;          /* [cols] */
-    void *blocks;
+    void *blocks;               /* of one row, likewise */
 };
 
 /* One pass over the rows of a use. */
@@ -35,7 +35,7 @@ struct job {
     const struct awq_use *use;
     int64_t cols;
     const float *s;             /* NULL: 1 */
-    struct grouped *out;        /* what is made; NULL: only errors are asked for */
+    struct grouped *out;        /* what is made; both NULL: only errors are asked for */
     char *blocks;
     double *error, *energy;     /* [blocks of rows]; energy NULL: not asked for */
 };
@@ -55,34 +55,27 @@ static void find_importance(const struct job *job, float *importance) {
     }
 }
 
-/* Row r rounded to nearest: its error goes to e[cols]. */
+/* Row r rounded to nearest, into what is made if anything is: its error goes to e[cols]. */
 static void round_row(const struct job *job, struct space *sp, int64_t r, float *e) {
     const struct awq_options *opt = job->opt;
     const float *w = job->use->w + r * job->cols;
+    int type = job->use->type;
     for (int64_t c = 0; c < job->cols; c++)
         sp->scaled[c] = w[c] * scale_of(job, c);
-    if (job->use->type < 0) {
-        grouped_round_row(sp->g, 0, sp->scaled);
-        grouped_values(sp->g, 0, sp->value);
+    if (type < 0) {
+        struct grouped *g = job->out ? job->out : sp->g;
+        int64_t row = job->out ? r : 0;
+        grouped_round_row(g, row, sp->scaled);
+        grouped_values(g, row, sp->value);
     } else {
-        opt->kern->quantize(job->use->type, sp->scaled, sp->blocks, 1, job->cols,
+        void *blocks = job->blocks ? job->blocks + (size_t)r * kern_row_bytes(type, job->cols)
+                                   : sp->blocks;
+        opt->kern->quantize(type, sp->scaled, blocks, 1, job->cols,
                             job->use->h->count ? sp->importance : NULL);
-        opt->kern->dequantize(job->use->type, sp->blocks, sp->value, job->cols);
+        opt->kern->dequantize(type, blocks, sp->value, job->cols);
     }
     for (int64_t c = 0; c < job->cols; c++)
         e[c] = sp->value[c] / scale_of(job, c) - w[c];
-}
-
-static void keep_row(const struct job *job, const struct space *sp, int64_t r) {
-    if (job->blocks) {
-        size_t bytes = kern_row_bytes(job->use->type, job->cols);
-        memcpy(job->blocks + (size_t)r * bytes, sp->blocks, bytes);
-    } else if (job->out) {
-        size_t groups = (size_t)job->out->groups;
-        memcpy(job->out->code + r * job->cols, sp->g->code, (size_t)job->cols);
-        memcpy(job->out->scale + (size_t)r * groups, sp->g->scale, groups * sizeof(float));
-        memcpy(job->out->zero + (size_t)r * groups, sp->g->zero, groups);
-    }
 }
 
 /* out[rows][n] = a[rows][k] b[k][n] + beta out. */
@@ -220,17 +213,19 @@ static struct space *space_new(const struct job *job) {
     sp->error = mem_array(BLOCK * cols, sizeof(float));
     sp->product = mem_array(BLOCK * cols, sizeof(float));
     if (job->use->type >= 0) {
-        sp->blocks = mem_alloc(kern_row_bytes(job->use->type, job->cols));
+        if (!job->blocks)
+            sp->blocks = mem_alloc(kern_row_bytes(job->use->type, job->cols));
         sp->importance = mem_array(cols, sizeof(float));
         if (job->use->h->count)
             find_importance(job, sp->importance);
         return sp;
     }
-    sp->g = grouped_new(1, job->cols, opt->bits, opt->group, opt->symmetric);
+    if (!job->out)
+        sp->g = grouped_new(1, job->cols, opt->bits, opt->group, opt->symmetric);
     if (job->out && opt->clip) {
-        sp->next = mem_array(BLOCK * (size_t)sp->g->group, sizeof(float));
-        sp->moved = mem_array(BLOCK * (size_t)sp->g->group, sizeof(float));
-        sp->best = mem_array(BLOCK * (size_t)sp->g->group, sizeof(float));
+        sp->next = mem_array(BLOCK * (size_t)job->out->group, sizeof(float));
+        sp->moved = mem_array(BLOCK * (size_t)job->out->group, sizeof(float));
+        sp->best = mem_array(BLOCK * (size_t)job->out->group, sizeof(float));
     }
     return sp;
 }
@@ -263,10 +258,8 @@ static void do_block(const struct job *job, struct space *sp, int64_t block) {
     int64_t row = block * BLOCK;
     int64_t rows = job->use->rows - row < BLOCK ? job->use->rows - row : BLOCK;
     int seen = job->use->h->count > 0;
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = 0; i < rows; i++)
         round_row(job, sp, row + i, sp->error + i * job->cols);
-        keep_row(job, sp, row + i);
-    }
     if (seen && job->energy)
         job->energy[block] = squares(job, sp, job->use->w + row * job->cols, rows);
     if (seen)
