@@ -65,6 +65,9 @@ int session_run_layer(struct session *s, int i, const struct model_layer *l, int
                       int prune);
 /* logits[n] of rows after the final norm. */
 void session_head(struct session *s, const float *normed, int n, float *logits);
+/* Hands out the logits of s->xn[n], SINK_ROWS at a time. */
+void session_sink(struct session *s, int n,
+                  void (*sink)(void *arg, const float *logits, int first, int n), void *arg);
 /* Keeps the rows numbered in `keep` of a[n][width]; keep ascends, so rows move forward. */
 void session_compact(float *a, int64_t width, const int32_t *keep, int n);
 

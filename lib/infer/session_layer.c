@@ -286,3 +286,12 @@ void session_head(struct session *s, const float *normed, int n, float *logits) 
     if (sh->final_softcap > 0)
         s->k->softcap(&s->queue, logits, (int64_t)n * sh->vocab, sh->final_softcap);
 }
+
+void session_sink(struct session *s, int n,
+                  void (*sink)(void *arg, const float *logits, int first, int n), void *arg) {
+    for (int i = 0; i < n; i += SINK_ROWS) {
+        int rows = n - i < SINK_ROWS ? n - i : SINK_ROWS;
+        session_head(s, s->xn + (int64_t)i * s->m->shape->d_model, rows, s->logits);
+        sink(arg, s->logits, i, rows);
+    }
+}

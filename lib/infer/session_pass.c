@@ -45,11 +45,7 @@ static void finish(struct session *s, int left, int n_wanted, struct session_pas
         pass->logits = s->logits;
         return;
     }
-    for (int i = 0; i < n_wanted; i += SINK_ROWS) {
-        int rows = n_wanted - i < SINK_ROWS ? n_wanted - i : SINK_ROWS;
-        session_head(s, s->xn + i * d, rows, s->logits);
-        pass->sink(pass->sink_arg, s->logits, i, rows);
-    }
+    session_sink(s, n_wanted, pass->sink, pass->sink_arg);
 }
 
 /* ---- bookkeeping --------------------------------------------------------------------------- */

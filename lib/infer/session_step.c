@@ -50,15 +50,10 @@ int session_logits(struct session *s, const float *x, int n,
                    void (*sink)(void *arg, const float *logits, int first, int n), void *arg,
                    struct err *err) {
     const struct shape *sh = s->m->shape;
-    int64_t d = sh->d_model;
     if (check_count(s, n, err))
         return -1;
     s->k->rms_norm(&s->queue, x, 0, n, sh->d_model, s->m->out_norm, sh->norm_eps, s->xn, 0);
     session_show(s, -1, (const struct kern_weight *[]){&s->m->head}, 1, s->xn, n, NULL);
-    for (int i = 0; i < n; i += SINK_ROWS) {
-        int rows = n - i < SINK_ROWS ? n - i : SINK_ROWS;
-        session_head(s, s->xn + i * d, rows, s->logits);
-        sink(arg, s->logits, i, rows);
-    }
+    session_sink(s, n, sink, arg);
     return 0;
 }
