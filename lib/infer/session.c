@@ -130,7 +130,7 @@ static int allocate(struct session *s, struct par *par, struct err *err) {
     /* Address space for every row's logits; only what is used becomes memory. */
     s->logits_bytes = (size_t)(s->opt.batch > SINK_ROWS ? s->opt.batch : SINK_ROWS)
                       * (size_t)sh->vocab * sizeof(float);
-    s->logits = s->logits_arena = mem_map(s->logits_bytes);
+    s->logits = mem_map(s->logits_bytes);
     if (!s->logits)
         return err_set(err, "no memory for %zu MiB of logits", s->logits_bytes >> 20);
     return 0;
@@ -165,8 +165,8 @@ void session_free(struct session *s) {
     kvcache_free(s->kv);
     if (s->arena)
         mem_unmap(s->arena, s->arena_bytes);
-    if (s->logits_arena)
-        mem_unmap(s->logits_arena, s->logits_bytes);
+    if (s->logits)
+        mem_unmap(s->logits, s->logits_bytes);
     free(s->routes);
     free(s->routed_rows);
     free(s->touched);

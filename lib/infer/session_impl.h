@@ -53,7 +53,6 @@ struct session {
     float *tap_out;                 /* [batch * top_k][d] in order of row and slot */
     void *arena;
     size_t arena_bytes;
-    void *logits_arena;
 };
 
 struct kern_rope session_rope(const struct session *s, int i);
