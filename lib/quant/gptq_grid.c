@@ -1,6 +1,5 @@
 /* gptq_grid.c - grids of groups and of GGUF blocks, see gptq.h */
 #include <float.h>
-#include <math.h>
 
 #include "lib/quant/gptq_impl.h"
 

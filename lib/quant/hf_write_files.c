@@ -2,7 +2,6 @@
 #include "lib/quant/hf_write_impl.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -3,7 +3,6 @@
  * The order of entries (by name), of keys and of the operations on floats are those of
  * llama-imatrix: equal sums give equal bytes.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
