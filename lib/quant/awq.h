@@ -1,6 +1,6 @@
 /* awq.h - AWQ: columns that matter are scaled up before rounding, and ranges are clipped
  *
- *     awq_search(&opt, use, n, cols, mean, NULL, NULL, s, &choice);   // s for all uses of one input
+ *     awq_search(&opt, use, n, cols, mean, NULL, NULL, s, &choice);   // s for all of an input
  *     awq_round(&opt, use, s, grouped, NULL, &report);                // each of them
  *
  * Lin et al., "AWQ: activation-aware weight quantization for on-device LLM compression and

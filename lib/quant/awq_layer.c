@@ -1,8 +1,8 @@
 /* awq_layer.c - scales for the inputs of a layer, folded, and its matrices rounded
  *
  * The inputs that the tap saw are those of the model as it is. Folding changes none of the outputs,
- * so every input is searched by itself, and a matrix is rounded after both have been done to it: its
- * columns times the s of its input, its rows over the s that it makes for the next one.
+ * so every input is searched by itself, and a matrix is rounded after both have been done to it:
+ * its columns times the s of its input, its rows over the s that it makes for the next one.
  */
 #include "lib/quant/awq_layer.h"
 

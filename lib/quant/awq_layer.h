@@ -1,9 +1,9 @@
 /* awq_layer.h - AWQ over a layer of a model: what shares an input, and where scales are folded
  *
- *     struct awq_gather *g = awq_gather_new(model, &opt.awq, &err);
+ *     struct awq_gather *g = awq_gather_new(model, blas, par);
  *     session_options.tap = awq_gather_tap(g);
  *     for (layer = 0; ...) {
- *         awq_gather_begin(g, layer, &err);
+ *         awq_gather_begin(g, layer);
  *         calib_run(c, layer, NULL, 1, &err);          // the tap fills g, and on to the next layer
  *         struct awq_layer *a = awq_layer_make(g, &opt, &err);
  *         ... use the matrices and the tensors of a ...

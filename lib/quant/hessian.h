@@ -2,7 +2,8 @@
  *
  *     struct hessian *h = hessian_new(cols, blas, &err);
  *     hessian_add(h, par, x, n);                       // rows as the session's tap shows them
- *     hessian_factor(h, par, order, 0.01, u, &found, &err);
+ *     hessian_finish(h, par);
+ *     hessian_factor(h, order, 0.01, u, &found, &err);
  *
  * The error of a matrix W rounded to Q over the rows seen is tr((W - Q) H (W - Q)^T) with
  * H = sum x x^T (Frantar et al., arXiv 2210.17323; their factor 2/n changes nothing that follows).

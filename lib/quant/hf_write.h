@@ -6,10 +6,10 @@
  * It appears whole or not at all.
  *
  * Tensors are written in order of layers, and each quantized matrix is asked for when its turn
- * comes, so that a model is quantized layer by layer while it is written. Rows of Q and K go back to
- * the order of the folder. Experts that the folder keeps in one tensor become modules of their own
- * (mlp.experts.N.gate_proj; Mixtral's block_sparse_moe.experts.N.w1), which is how vLLM loads
- * quantized ones.
+ * comes, so that a model is quantized layer by layer while it is written. Rows of Q and K go
+ * back to the order of the folder. Experts that the folder keeps in one tensor become modules of
+ * their own (mlp.experts.N.gate_proj; Mixtral's block_sparse_moe.experts.N.w1), which is how
+ * vLLM loads quantized ones.
  */
 #ifndef HF_WRITE_H
 #define HF_WRITE_H
@@ -27,14 +27,15 @@ struct hf_write {
     const struct layout *layout;
     struct layout_scheme scheme;
     double damp;                /* as in struct layout_config */
-    const uint8_t *quantized;   /* [tensors of the source] 1: all its matrices are; see hf_write_can */
+    /* [tensors of the source] 1: all its matrices are; see hf_write_can */
+    const uint8_t *quantized;
     const uint8_t *changed;     /* [tensors] 1: has other values; or NULL: none */
     /* Matrix `mat` of tensor i, rows in the order of the GGUF: borrowed until the next call. Called
      * with layers ascending, once for each. */
     int (*grouped)(void *arg, uint64_t i, int64_t mat, const struct grouped **out,
                    struct err *err);
-    /* The values of a changed tensor, [rows][cols] in the order of the GGUF, alike. They are rounded
-     * to the type of the folder's tensor. */
+    /* The values of a changed tensor, [rows][cols] in the order of the GGUF, alike. They are
+     * rounded to the type of the folder's tensor. */
     int (*values)(void *arg, uint64_t i, const float **out, struct err *err);
     void *arg;
     int64_t shard_bytes;        /* 0: 5 GB */
