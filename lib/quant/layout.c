@@ -17,11 +17,6 @@ const struct layout *layout_find(const char *name) {
     return NULL;
 }
 
-const char *const *layout_names(void) {
-    static const char *const names[] = {"gptq", "awq", "compressed-tensors", NULL};
-    return names;
-}
-
 /* ---- sizes ------------------------------------------------------------------------------ */
 
 int64_t layout_groups(const struct layout_scheme *s, int64_t cols) {

@@ -76,7 +76,5 @@ struct layout {
 
 /* By name; NULL: none. */
 const struct layout *layout_find(const char *name);
-/* All names, ended by NULL. */
-const char *const *layout_names(void);
 
 #endif
