@@ -9,11 +9,9 @@
 /* Fewer squares than this are not worth a team's start. */
 #define ALONE 65536
 
-enum { WEIGHTS = 6 };
-
 /* Weights that multiply the same rows, and the sums of these. */
 struct group {
-    const struct kern_weight *weight[WEIGHTS];
+    const struct kern_weight *weight[SESSION_SHARED];
     int weights;
     int64_t cols, mats;
     double *sum;                /* [mats][cols] */
