@@ -55,7 +55,6 @@ struct session {
     size_t arena_bytes;
 };
 
-struct kern_rope session_rope(const struct session *s, int i);
 /* Angles of the n positions in s->pos. */
 void session_turn_angles(struct session *s, int n);
 /* s->x[n] through layer i, with the weights of l. Prune: only the n_wanted rows go on after the

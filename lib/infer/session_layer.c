@@ -24,7 +24,7 @@ void session_show(const struct session *s, int layer, const struct kern_weight *
 
 /* ---- attention ---------------------------------------------------------------------------- */
 
-struct kern_rope session_rope(const struct session *s, int i) {
+static struct kern_rope rope_of(const struct session *s, int i) {
     const struct shape_rope *r = &s->m->shape->rope[i];
     return (struct kern_rope){
         .dims = r->dims, .neox = r->neox, .base = r->base, .freq_scale = r->freq_scale,
@@ -38,7 +38,7 @@ struct kern_rope session_rope(const struct session *s, int i) {
 static void turn(struct session *s, int i, float *x, int n, int heads, const float *norm) {
     const struct shape *sh = s->m->shape;
     const struct shape_layer *sl = &sh->layer[i];
-    struct kern_rope rope = session_rope(s, sl->rope);
+    struct kern_rope rope = rope_of(s, sl->rope);
     if (norm && sh->qk_norm == SHAPE_QK_HEAD)
         s->k->rms_norm(&s->queue, x, 0, n * heads, sl->dk, norm, sh->norm_eps, x, 0);
     else if (norm)
@@ -49,7 +49,7 @@ static void turn(struct session *s, int i, float *x, int n, int heads, const flo
 
 void session_turn_angles(struct session *s, int n) {
     for (int r = 0; r < SHAPE_ROPES; r++) {
-        struct kern_rope rope = session_rope(s, r);
+        struct kern_rope rope = rope_of(s, r);
         if (rope.dims)
             s->k->rope_angles(&s->queue, &rope, s->pos, n, s->angles[r]);
     }
