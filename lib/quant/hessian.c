@@ -120,7 +120,11 @@ void hessian_finish(struct hessian *h, struct par *par) {
 
 /* ---- shrinkage -------------------------------------------------------------------------- */
 
-double hessian_shrinkage(const struct hessian *h) {
+/* How far the moments of `count` rows are to be drawn to the mean of their diagonal, 0 to 1: the
+ * oracle approximating shrinkage of Chen, Wiesel, Eldar and Hero ("Shrinkage algorithms for MMSE
+ * covariance estimation", IEEE TSP 58, 2010, eq. 23), for a third of the rows, as tokens of a text
+ * are not independent. 1 without rows. */
+static double shrinkage(const struct hessian *h) {
     double p = (double)h->cols;
     double n = (double)h->count / DEPENDENT;
     double trace = 0;
@@ -199,7 +203,7 @@ int hessian_factor(const struct hessian *h, const int32_t *order, double damp, f
     double mean = trace / (double)h->cols;
     if (h->count == 0 || !(mean > 0) || !isfinite(mean))
         return 1;
-    found->shrink = hessian_shrinkage(h);
+    found->shrink = shrinkage(h);
     if (found->shrink >= 1)
         return 1;
     double asked = found->shrink / (1 - found->shrink);

@@ -38,16 +38,10 @@ void hessian_finish(struct hessian *h, struct par *par);
 
 struct hessian_found {
     double damp;                /* added to the diagonal, in units of its mean */
-    double shrink;              /* what few rows would ask for: see hessian_shrinkage */
+    double shrink;              /* 0 to 1: how far few rows ask to be drawn to the mean */
     int dead;                   /* columns that were zero in every row */
     int retries;                /* times that damping was raised because there was no factor */
 };
-
-/* How far the moments of `count` rows are to be drawn to the mean of their diagonal, 0 to 1: the
- * oracle approximating shrinkage of Chen, Wiesel, Eldar and Hero ("Shrinkage algorithms for MMSE
- * covariance estimation", IEEE TSP 58, 2010, eq. 23), for a third of the rows, as tokens of a text
- * are not independent. 1 without rows. */
-double hessian_shrinkage(const struct hessian *h);
 
 /* u[cols][cols], upper: U^T U = (H' + damp * mean(diag) * I)^-1, where H' is H with rows and
  * columns in `order` (NULL: as they are); zero below the diagonal. damp is raised to s / (1 - s)
