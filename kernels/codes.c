@@ -1,7 +1,7 @@
 /* codes.c - codes of a block apart from its scales, see codes.h */
 #include "kernels/codes.h"
 
-#include "kernels/blocks.h"
+#include "kernels/quantize_form.h"
 
 /* E2M1's values doubled, in order; its two zeros are one. */
 static const int8_t e2m1_levels[15] = {-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12};
@@ -50,81 +50,38 @@ static void codes_of(int type, const int8_t *level, int n, uint8_t *code) {
         code[i] = (uint8_t)(table ? code_of(table, level[i]) : level[i] - grids[type].first);
 }
 
-/* 32 elements: i in the low nibble, i + 16 in the high one. */
-static void put_nibbles(uint8_t *qs, const uint8_t *code) {
-    for (int i = 0; i < 16; i++)
-        qs[i] = (uint8_t)((code[i] & 15) | (code[i + 16] & 15) << 4);
-}
-
-static void put_fifth(uint8_t *qh, const uint8_t *code) {
-    memset(qh, 0, 4);
-    for (int i = 0; i < 32; i++)
-        qh[i / 8] |= (uint8_t)((code[i] >> 4 & 1) << i % 8);
-}
-
-/* 256 elements of two bits: runs of 32, four of them in the bits of 32 bytes. */
-static void put_pairs(uint8_t *qs, const uint8_t *code) {
-    memset(qs, 0, 64);
-    for (int i = 0; i < 256; i++)
-        qs[i / 128 * 32 + i % 32] |= (uint8_t)((code[i] & 3) << i / 32 % 4 * 2);
-}
-
-/* 256 elements of four bits: runs of 32, two of them in the halves of 32 bytes. */
-static void put_halves(uint8_t *qs, const uint8_t *code) {
-    memset(qs, 0, 128);
-    for (int i = 0; i < 256; i++)
-        qs[i / 64 * 32 + i % 32] |= (uint8_t)((code[i] & 15) << i / 32 % 2 * 4);
-}
-
-/* One bit of 256 elements: runs of 32 in the bits of 32 bytes. */
-static void put_bits(uint8_t *out, const uint8_t *code, int bit) {
-    memset(out, 0, 32);
-    for (int i = 0; i < 256; i++)
-        out[i % 32] |= (uint8_t)((code[i] >> bit & 1) << i / 32);
-}
-
-static void put_sixes(struct block_q6_k *b, const uint8_t *code) {
-    memset(b->ql, 0, sizeof b->ql);
-    memset(b->qh, 0, sizeof b->qh);
-    for (int i = 0; i < 256; i++) {
-        int run = i / 32 % 4;
-        b->ql[i / 128 * 64 + i % 64] |= (uint8_t)((code[i] & 15) << run / 2 * 4);
-        b->qh[i / 128 * 32 + i % 32] |= (uint8_t)(code[i] >> 4 << 2 * run);
-    }
-}
-
 void kern_block_store(int type, void *block, const int8_t *level) {
     uint8_t code[BLOCK_MAX];
     codes_of(type, level, kern_type_info(type)->block, code);
     switch (type) {
-    case KERN_Q4_0: put_nibbles(((struct block_q4_0 *)block)->qs, code); break;
-    case KERN_Q4_1: put_nibbles(((struct block_q4_1 *)block)->qs, code); break;
-    case KERN_IQ4_NL: put_nibbles(((struct block_iq4_nl *)block)->qs, code); break;
-    case KERN_MXFP4: put_nibbles(((struct block_mxfp4 *)block)->qs, code); break;
+    case KERN_Q4_0: quantize_store_nibbles(((struct block_q4_0 *)block)->qs, code); break;
+    case KERN_Q4_1: quantize_store_nibbles(((struct block_q4_1 *)block)->qs, code); break;
+    case KERN_IQ4_NL: quantize_store_nibbles(((struct block_iq4_nl *)block)->qs, code); break;
+    case KERN_MXFP4: quantize_store_nibbles(((struct block_mxfp4 *)block)->qs, code); break;
     case KERN_Q5_0:
-        put_nibbles(((struct block_q5_0 *)block)->qs, code);
-        put_fifth(((struct block_q5_0 *)block)->qh, code);
+        quantize_store_nibbles(((struct block_q5_0 *)block)->qs, code);
+        quantize_store_fifth(((struct block_q5_0 *)block)->qh, code);
         break;
     case KERN_Q5_1:
-        put_nibbles(((struct block_q5_1 *)block)->qs, code);
-        put_fifth(((struct block_q5_1 *)block)->qh, code);
+        quantize_store_nibbles(((struct block_q5_1 *)block)->qs, code);
+        quantize_store_fifth(((struct block_q5_1 *)block)->qh, code);
         break;
     case KERN_Q8_0: memcpy(((struct block_q8_0 *)block)->qs, level, 32); break;
-    case KERN_Q2_K: put_pairs(((struct block_q2_k *)block)->qs, code); break;
-    case KERN_TQ2_0: put_pairs(((struct block_tq2_0 *)block)->qs, code); break;
+    case KERN_Q2_K: kquant_pack_low2(code, ((struct block_q2_k *)block)->qs); break;
+    case KERN_TQ2_0: kquant_pack_low2(code, ((struct block_tq2_0 *)block)->qs); break;
     case KERN_Q3_K:
-        put_pairs(((struct block_q3_k *)block)->qs, code);
-        put_bits(((struct block_q3_k *)block)->hmask, code, 2);
+        kquant_pack_low2(code, ((struct block_q3_k *)block)->qs);
+        kquant_pack_bit(code, 2, ((struct block_q3_k *)block)->hmask);
         break;
-    case KERN_Q4_K: put_halves(((struct block_q4_k *)block)->qs, code); break;
+    case KERN_Q4_K: kquant_pack_low4(code, ((struct block_q4_k *)block)->qs); break;
     case KERN_Q5_K:
-        put_halves(((struct block_q5_k *)block)->qs, code);
-        put_bits(((struct block_q5_k *)block)->qh, code, 4);
+        kquant_pack_low4(code, ((struct block_q5_k *)block)->qs);
+        kquant_pack_bit(code, 4, ((struct block_q5_k *)block)->qh);
         break;
-    case KERN_Q6_K: put_sixes(block, code); break;
+    case KERN_Q6_K: kquant_pack_low6(code, block); break;
     case KERN_IQ4_XS:
         for (int g = 0; g < 8; g++)
-            put_nibbles(((struct block_iq4_xs *)block)->qs + 16 * g, code + 32 * g);
+            quantize_store_nibbles(((struct block_iq4_xs *)block)->qs + 16 * g, code + 32 * g);
         break;
     default: break;
     }

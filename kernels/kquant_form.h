@@ -85,7 +85,7 @@ static inline uint64_t kquant_bits(uint64_t v, int from, int n, int to) {
     return (v >> from & mask) << to;
 }
 
-/* qs of Q2_K and Q3_K: bits 0 and 1, four elements 32 apart in a byte. */
+/* qs of Q2_K, Q3_K and TQ2_0: bits 0 and 1, four elements 32 apart in a byte. */
 static inline void kquant_pack_low2(const uint8_t *code, uint8_t *qs) {
     for (int half = 0; half < 2; half++)
         for (int i = 0; i < 32; i += 8) {
@@ -115,6 +115,24 @@ static inline void kquant_pack_bit(const uint8_t *code, int bit, uint8_t *out) {
             v |= kquant_bits(kquant_load8(code + 32 * k + i), bit, 1, k);
         kquant_store8(out + i, v);
     }
+}
+
+/* ql and qh of Q6_K: bits 0 to 3, two elements 64 apart in a byte; bits 4 and 5 as in
+ * kquant_pack_low2. */
+static inline void kquant_pack_low6(const uint8_t *code, struct block_q6_k *b) {
+    for (int half = 0; half < 2; half++)
+        for (int i = 0; i < 32; i += 8) {
+            uint64_t v[4];
+            uint64_t high = 0;
+            for (int k = 0; k < 4; k++) {
+                v[k] = kquant_load8(code + 128 * half + 32 * k + i);
+                high |= kquant_bits(v[k], 4, 2, 2 * k);
+            }
+            uint8_t *ql = b->ql + 64 * half + i;
+            kquant_store8(ql, kquant_bits(v[0], 0, 4, 0) | kquant_bits(v[2], 0, 4, 4));
+            kquant_store8(ql + 32, kquant_bits(v[1], 0, 4, 0) | kquant_bits(v[3], 0, 4, 4));
+            kquant_store8(b->qh + 32 * half + i, high);
+        }
 }
 
 /* Six bits each, as in Q4_K and Q5_K. A value above 63 spills as it does in llama.cpp. */
@@ -162,19 +180,7 @@ static inline void kquant_pack_q5_k(const struct kquant_codes *c, struct block_q
 
 /* ls holds the int8 scales. */
 static inline void kquant_pack_q6_k(const struct kquant_codes *c, struct block_q6_k *b) {
-    for (int half = 0; half < 2; half++)
-        for (int i = 0; i < 32; i += 8) {
-            uint64_t v[4];
-            uint64_t high = 0;
-            for (int k = 0; k < 4; k++) {
-                v[k] = kquant_load8(c->code + 128 * half + 32 * k + i);
-                high |= kquant_bits(v[k], 4, 2, 2 * k);
-            }
-            uint8_t *ql = b->ql + 64 * half + i;
-            kquant_store8(ql, kquant_bits(v[0], 0, 4, 0) | kquant_bits(v[2], 0, 4, 4));
-            kquant_store8(ql + 32, kquant_bits(v[1], 0, 4, 0) | kquant_bits(v[3], 0, 4, 4));
-            kquant_store8(b->qh + 32 * half + i, high);
-        }
+    kquant_pack_low6(c->code, b);
     memcpy(b->scales, c->ls, 16);
     kquant_store_half(b->d, c->d);
 }

@@ -150,7 +150,7 @@ void quantize_mxfp4_ref(const float *src, void *dst, int64_t rows, int64_t cols,
     }
 }
 
-/* -1, 0, 1 as 0, 1, 2; two bits each, four elements 32 apart in a byte, twice. */
+/* -1, 0, 1 as 0, 1, 2. */
 void quantize_tq2_0_ref(const float *src, void *dst, int64_t rows, int64_t cols,
                         const float *importance) {
     struct block_tq2_0 *b = dst;
@@ -158,14 +158,10 @@ void quantize_tq2_0_ref(const float *src, void *dst, int64_t rows, int64_t cols,
     for (int64_t n = rows * cols / 256; n > 0; n--, src += 256, b++) {
         float d = largest(src, 256);
         float id = quantize_inverse(d);
+        uint8_t q[256];
         quantize_store_half(b->d, d);
-        for (int i = 0; i < 64; i++) {
-            int q = 0;
-            for (int k = 0; k < 4; k++) {
-                float x = src[i / 32 * 128 + k * 32 + i % 32];
-                q |= ((round_to_byte(x * id) + 1) & 3) << 2 * k;
-            }
-            b->qs[i] = (uint8_t)q;
-        }
+        for (int i = 0; i < 256; i++)
+            q[i] = (uint8_t)(round_to_byte(src[i] * id) + 1);
+        kquant_pack_low2(q, b->qs);
     }
 }
