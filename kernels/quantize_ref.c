@@ -50,29 +50,28 @@ static float largest(const float *x, int n) {
     return most;
 }
 
+/* Codes -half .. half - 1 as 0 and up. */
+static inline void plain_symmetric(const float *x, int half, uint8_t *d_at, uint8_t q[32]) {
+    float d = quantize_signed_max(x, 32) / (float)-half;
+    float id = quantize_inverse(d);
+    quantize_store_half(d_at, d);
+    for (int i = 0; i < 32; i++) {
+        int v = quantize_cut(x[i] * id + ((float)half + 0.5f));
+        q[i] = (uint8_t)(v < 2 * half - 1 ? v : 2 * half - 1);
+    }
+}
+
 void quantize_plain_q4_0_ref(const float *x, void *block) {
     struct block_q4_0 *b = block;
-    float d = quantize_signed_max(x, 32) / -8;
-    float id = quantize_inverse(d);
     uint8_t q[32];
-    quantize_store_half(b->d, d);
-    for (int i = 0; i < 32; i++) {
-        int v = quantize_cut(x[i] * id + 8.5f);
-        q[i] = (uint8_t)(v < 15 ? v : 15);
-    }
+    plain_symmetric(x, 8, b->d, q);
     quantize_store_nibbles(b->qs, q);
 }
 
 void quantize_plain_q5_0_ref(const float *x, void *block) {
     struct block_q5_0 *b = block;
-    float d = quantize_signed_max(x, 32) / -16;
-    float id = quantize_inverse(d);
     uint8_t q[32];
-    quantize_store_half(b->d, d);
-    for (int i = 0; i < 32; i++) {
-        int v = quantize_cut(x[i] * id + 16.5f);
-        q[i] = (uint8_t)(v < 31 ? v : 31);
-    }
+    plain_symmetric(x, 16, b->d, q);
     quantize_store_nibbles(b->qs, q);
     quantize_store_fifth(b->qh, q);
 }
