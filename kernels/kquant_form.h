@@ -61,6 +61,18 @@ struct kquant_codes {
     uint16_t d, dmin;               /* binary16 */
 };
 
+/* The element of largest magnitude, the first of several, with its sign. NaNs do not count. */
+static inline float kquant_signed_max(int n, const float *x) {
+    float magnitude = 0;
+    float max = 0;
+    for (int i = 0; i < n; i++)
+        if (magnitude < fabsf(x[i])) {
+            magnitude = fabsf(x[i]);
+            max = x[i];
+        }
+    return max;
+}
+
 /* ---- packing ---------------------------------------------------------------------------- */
 
 /* Eight codes at once; bits never cross a byte, so the order of bytes does not matter. */

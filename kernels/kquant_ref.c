@@ -149,16 +149,8 @@ static void round_scaled(int half, const float *x, int j, int sc, struct kquant_
         c->code[i] = (uint8_t)(half + kquant_clamp(kquant_nearest(x[i] / d), -half, half - 1));
 }
 
-/* The scale of largest magnitude, with its sign. */
-static float largest_scale(const float *scale) {
-    float max = 0;
-    for (int j = 0; j < 16; j++)
-        max = fabsf(scale[j]) > fabsf(max) ? scale[j] : max;
-    return max;
-}
-
 static void scales_q3_k(const float *scale, struct kquant_codes *c) {
-    float max = largest_scale(scale);
+    float max = kquant_signed_max(16, scale);
     memset(c->ls, 0, sizeof c->ls);
     c->d = 0;
     if (max == 0)
@@ -207,7 +199,7 @@ static void block_q6_k(const float *x, const float *importance, void *dst) {
         scale[j] = kquant_search_scale(16, 32, x + 16 * j,
                                        importance ? importance + 16 * j : w, c.code + 16 * j);
     }
-    float max = largest_scale(scale);
+    float max = kquant_signed_max(16, scale);
     if (fabsf(max) < KQUANT_EPS) {
         memset(dst, 0, sizeof(struct block_q6_k));
         return;

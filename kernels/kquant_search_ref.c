@@ -88,22 +88,10 @@ float kquant_search_affine(int n, int top, const struct kquant_search *s, int ab
     return best.scale;
 }
 
-/* The element of largest magnitude, with its sign; 0 when all count as zero. */
-static float signed_max(int n, const float *x) {
-    float max = 0;
-    float magnitude = 0;
-    for (int i = 0; i < n; i++)
-        if (fabsf(x[i]) > magnitude) {
-            magnitude = fabsf(x[i]);
-            max = x[i];
-        }
-    return magnitude < KQUANT_EPS ? 0 : max;
-}
-
 float kquant_search_scale(int n, int half, const float *x, const float *w, uint8_t *code) {
-    float max = signed_max(n, x);
     memset(code, 0, (size_t)n);
-    if (max == 0)
+    float max = kquant_signed_max(n, x);
+    if (fabsf(max) < KQUANT_EPS)
         return 0;
     float scale = 0;
     float best = 0;
@@ -137,9 +125,9 @@ float kquant_search_scale(int n, int half, const float *x, const float *w, uint8
 }
 
 float kquant_descend_scale(const float x[16], uint8_t code[16]) {
-    float max = signed_max(16, x);
     memset(code, 0, 16);
-    if (max == 0)
+    float max = kquant_signed_max(16, x);
+    if (fabsf(max) < KQUANT_EPS)
         return 0;
     int c[16];
     float inverse = -4 / max;

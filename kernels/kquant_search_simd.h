@@ -268,8 +268,12 @@ ALWAYS v16 fit_to_max(const int n, const int top, const v16 *x, i16 *code) {
     return v16_div(max, v16_set1((float)top));
 }
 
-/* The element of largest magnitude, with its sign, and the lanes where all count as zero. */
-ALWAYS v16 signed_max(const int n, const v16 *x, m16 *none) {
+ALWAYS m16 counts_as_zero(v16 x) {
+    return v16_lt(v16_abs(x), v16_set1(KQUANT_EPS));
+}
+
+/* As kquant_signed_max. */
+ALWAYS v16 signed_max(const int n, const v16 *x) {
     v16 max = v16_zero();
     v16 magnitude = v16_zero();
     for (int i = 0; i < n; i++) {
@@ -277,7 +281,6 @@ ALWAYS v16 signed_max(const int n, const v16 *x, m16 *none) {
         max = v16_select(v16_lt(magnitude, a), x[i], max);
         magnitude = v16_max(a, magnitude);
     }
-    *none = v16_lt(magnitude, v16_set1(KQUANT_EPS));
     return max;
 }
 
@@ -301,8 +304,9 @@ ALWAYS struct sums try_scale(const int n, const v16 *x, const v16 *w, const v16 
 ALWAYS v16 search_scale(const int n, const int half, const v16 *x, const v16 *w,
                         v16 *inverse_out, m16 *none) {
     const v16 zero = v16_zero();
-    v16 max = signed_max(n, x, none);
+    v16 max = signed_max(n, x);
     v16 wx[32];
+    *none = counts_as_zero(max);
     for (int i = 0; i < n; i++)
         wx[i] = v16_mul(w[i], x[i]);
     v16 scale = zero;
@@ -331,10 +335,12 @@ ALWAYS v16 search_scale(const int n, const int half, const v16 *x, const v16 *w,
 
 ALWAYS v16 descend_scale(const v16 *x, m16 *none) {
     const v16 zero = v16_zero();
-    v16 inverse = v16_div(v16_set1(-4), signed_max(16, x, none));
+    v16 max = signed_max(16, x);
+    v16 inverse = v16_div(v16_set1(-4), max);
     struct sums s = {zero, zero};
     v16 w[16];
     i16 c[16];
+    *none = counts_as_zero(max);
     for (int i = 0; i < 16; i++) {
         w[i] = v16_mul(x[i], x[i]);
         c[i] = i16_clamp(i16_nearest(v16_mul(inverse, x[i])), -4, 3);

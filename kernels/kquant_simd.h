@@ -180,13 +180,6 @@ ALWAYS unsigned affine_group(const struct kquant_affine *t, const struct group *
 
 /* ---- types without ----------------------------------------------------------------------- */
 
-ALWAYS v16 largest_scale(const v16 *scale) {
-    v16 max = v16_zero();
-    for (int j = 0; j < 16; j++)
-        max = v16_select(v16_lt(v16_abs(max), v16_abs(scale[j])), scale[j], max);
-    return max;
-}
-
 /* Rounds the elements to the scales d * (ls - offset), and stores the codes and ls. */
 ALWAYS void round_scaled(const int half, struct work *k, v16 d, const i16 *ls, const int offset,
                          struct kquant_codes *out) {
@@ -238,7 +231,7 @@ ALWAYS unsigned q3_k_group(const struct group *g, struct kquant_codes out[LANES]
     if (g->weighted) {
         d = search_scale(16, 32, k.scale, k.weight, &inverse, &none);
     } else {
-        v16 max = largest_scale(k.scale);
+        v16 max = signed_max(16, k.scale);
         none = v16_eq(max, v16_zero());
         inverse = v16_div(v16_set1(-32), max);
         d = v16_select(none, v16_zero(), v16_div(v16_set1(1), inverse));
@@ -275,8 +268,8 @@ ALWAYS unsigned q6_k_group(const struct group *g, struct kquant_codes out[LANES]
         k.scale[j] = search_scale(16, 32, x, w, &inverse, &k.zero[j]);
         k.odd = m16_or(k.odd, insane(k.scale[j]));
     }
-    v16 max = largest_scale(k.scale);
-    k.odd = m16_or(k.odd, v16_lt(v16_abs(max), v16_set1(KQUANT_EPS)));
+    v16 max = signed_max(16, k.scale);
+    k.odd = m16_or(k.odd, counts_as_zero(max));
     inverse = v16_div(v16_set1(-128), max);
     v16 d = to_halves(v16_div(v16_set1(1), inverse), halves);
     k.odd = m16_or(k.odd, insane(d));

@@ -38,18 +38,6 @@ static inline void quantize_store_fifth(uint8_t *qh, const uint8_t q[32]) {
     memcpy(qh, &bits, sizeof bits);
 }
 
-/* The element of largest magnitude, the first of several, with its sign. NaNs do not count. */
-static inline float quantize_signed_max(const float *x, int n) {
-    float magnitude = 0;
-    float max = 0;
-    for (int i = 0; i < n; i++)
-        if (magnitude < fabsf(x[i])) {
-            magnitude = fabsf(x[i]);
-            max = x[i];
-        }
-    return max;
-}
-
 /* MXFP4's exponent: that of the power of two below the largest magnitude, less 2, that of the
  * table's 4. */
 static inline uint8_t quantize_exponent(float largest) {

@@ -52,7 +52,7 @@ static float largest(const float *x, int n) {
 
 /* Codes -half .. half - 1 as 0 and up. */
 static inline void plain_symmetric(const float *x, int half, uint8_t *d_at, uint8_t q[32]) {
-    float d = quantize_signed_max(x, 32) / (float)-half;
+    float d = kquant_signed_max(32, x) / (float)-half;
     float id = quantize_inverse(d);
     quantize_store_half(d_at, d);
     for (int i = 0; i < 32; i++) {
@@ -142,7 +142,7 @@ void quantize_mxfp4_ref(const float *src, void *dst, int64_t rows, int64_t cols,
     (void)importance;
     for (int64_t n = rows * cols / 32; n > 0; n--, src += 32, b++) {
         uint8_t q[32];
-        b->e = quantize_exponent(fabsf(quantize_signed_max(src, 32)));
+        b->e = quantize_exponent(fabsf(kquant_signed_max(32, src)));
         for (int i = 0; i < 32; i++)
             q[i] = nearest_e2m1(src[i], block_e8m0_half(b->e));
         quantize_store_nibbles(b->qs, q);

@@ -131,7 +131,7 @@ static struct sums sum_levels(const float *x, const float *w, float inverse_scal
 
 /* The scale of 32 elements: the largest takes level -127 + t for t from -7 to 7. */
 static float search_iq4(const float *x, const float *w) {
-    float max = quantize_signed_max(x, 32);
+    float max = kquant_signed_max(32, x);
     if (fabsf(max) < KQUANT_EPS)
         return 0;
     struct sums s = sum_levels(x, w, 1 / (-max / (float)block_iq4_table[0]));
@@ -182,7 +182,7 @@ void quantize_iq4_nl_ref(const float *src, void *dst, int64_t rows, int64_t cols
 
 void quantize_scales_iq4_xs_ref(const float scale[8], void *block, float inverse[8]) {
     struct block_iq4_xs *b = block;
-    float d = -quantize_signed_max(scale, 8) / 32;
+    float d = -kquant_signed_max(8, scale) / 32;
     float id = quantize_inverse(d);
     int high = 0;
     quantize_store_half(b->d, d);

@@ -102,8 +102,7 @@ ALWAYS struct sums try_levels(const v16 *x, const v16 *w, v16 inverse) {
 ALWAYS v16 search_levels(const v16 *x, const v16 *w) {
     const v16 zero = v16_zero();
     const v16 one = v16_set1(1);
-    m16 none;
-    v16 max = signed_max(32, x, &none);
+    v16 max = signed_max(32, x);
     v16 plain = v16_div(v16_mul(max, v16_set1(-1)), v16_set1(iq4_level[0]));
     struct sums s = try_levels(x, w, v16_div(one, plain));
     v16 scale = v16_select(v16_lt(zero, s.l2), v16_div(s.xl, s.l2), zero);
@@ -116,7 +115,7 @@ ALWAYS v16 search_levels(const v16 *x, const v16 *w) {
         scale = v16_select(better, fit, scale);
         best = v16_select(better, v16_mul(fit, s.xl), best);
     }
-    return v16_select(none, zero, scale);
+    return v16_select(counts_as_zero(max), zero, scale);
 }
 
 ALWAYS void code_levels(const v16 *x, v16 inverse, i16 code[32]) {
