@@ -10,21 +10,13 @@
 
 /* ---- types with minima: Q2_K, Q4_K, Q5_K ------------------------------------------------- */
 
-static float sum_of_squares(int n, const float *x) {
-    float sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sum;
-}
-
-/* w = importance * sqrt(sigma mean(x^2) + x^2), the mean over the whole super-block. */
-static void weigh(int n, const float *x, const float *importance, float sigma2, float *w) {
-    for (int i = 0; i < n; i++)
-        w[i] = importance[i] * sqrtf(sigma2 + x[i] * x[i]);
+/* What importance is weighed with: sigma times the mean square of the whole super-block. */
+static float sigma2_of(float sigma, const float *x) {
+    return sigma * kquant_sum_of_squares(KQUANT_SUPER, x) / KQUANT_SUPER;
 }
 
 static void weigh_plain(const struct kquant_affine *t, const float *x, float *w) {
-    float mean = t->absolute ? 0 : sqrtf(sum_of_squares(t->group, x) / (float)t->group);
+    float mean = t->absolute ? 0 : sqrtf(kquant_sum_of_squares(t->group, x) / (float)t->group);
     for (int i = 0; i < t->group; i++)
         w[i] = mean + fabsf(x[i]);
 }
@@ -57,10 +49,10 @@ static void search_parts(const struct kquant_affine *t, const float *x, const fl
     float minus_min[KQUANT_PARTS];
     float weight[KQUANT_PARTS];
     float w[32];
-    float sigma2 = importance ? t->sigma * sum_of_squares(KQUANT_SUPER, x) / KQUANT_SUPER : 0;
+    float sigma2 = importance ? sigma2_of(t->sigma, x) : 0;
     for (int j = 0; j < parts; j++) {
         if (importance)
-            weigh(n, x + n * j, importance + n * j, sigma2, w);
+            kquant_weigh(n, x + n * j, importance + n * j, sigma2, w);
         else
             weigh_plain(t, x + n * j, w);
         weight[j] = sum_of(n, w);
@@ -168,14 +160,14 @@ static void block_q3_k(const float *x, const float *importance, void *dst) {
     float scale[16];
     float weight[16];
     float w[16];
-    float sigma2 = importance ? 2 * sum_of_squares(KQUANT_SUPER, x) / KQUANT_SUPER : 0;
+    float sigma2 = importance ? sigma2_of(2, x) : 0;
     for (int j = 0; j < 16; j++) {
         const float *part = x + 16 * j;
         if (!importance) {
             scale[j] = kquant_descend_scale(part, c.code + 16 * j);
             continue;
         }
-        weigh(16, part, importance + 16 * j, sigma2, w);
+        kquant_weigh(16, part, importance + 16 * j, sigma2, w);
         weight[j] = sum_of(16, w);
         scale[j] = kquant_search_scale(16, 4, part, w, c.code + 16 * j);
     }

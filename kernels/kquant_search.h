@@ -21,6 +21,11 @@ static inline int kquant_clamp(int v, int lo, int hi) {
     return v < lo ? lo : v > hi ? hi : v;
 }
 
+float kquant_sum_of_squares(int64_t n, const float *x);
+
+/* w = importance * sqrt(sigma2 + x^2) */
+void kquant_weigh(int n, const float *x, const float *importance, float sigma2, float *w);
+
 /* Codes 0 .. top of n elements, and the scale and minimum for which sum w (scale code + min - x)^2,
  * or sum w |scale code + min - x|, is least among the tries. Returns the scale; *minus_min is
  * -min, not negative. A constant part has scale 0. */

@@ -1,6 +1,18 @@
 /* kquant_search_ref.c - the searches of K-quants, one element after another */
 #include "kernels/kquant_search.h"
 
+float kquant_sum_of_squares(int64_t n, const float *x) {
+    float sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sum;
+}
+
+void kquant_weigh(int n, const float *x, const float *importance, float sigma2, float *w) {
+    for (int i = 0; i < n; i++)
+        w[i] = importance[i] * sqrtf(sigma2 + x[i] * x[i]);
+}
+
 /* A part's line: element = scale * code + min. */
 struct line {
     float scale, min;

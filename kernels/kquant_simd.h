@@ -31,6 +31,12 @@ ALWAYS v16 sum_of_squares(const int n, const v16 *x) {
     return sum;
 }
 
+/* What importance is weighed with: sigma times the mean square of the whole super-block. */
+ALWAYS v16 sigma2_of(const float sigma, const v16 *x) {
+    return v16_div(v16_mul(v16_set1(sigma), sum_of_squares(KQUANT_SUPER, x)),
+                   v16_set1(KQUANT_SUPER));
+}
+
 /* Weights of part j by importance. */
 ALWAYS void weigh(const int n, const struct group *g, v16 sigma2, struct work *k, int j, v16 *w) {
     k->odd = m16_or(k->odd, load_lanes(g->importance, n * j, n, w));
@@ -107,8 +113,7 @@ ALWAYS void search_parts(const struct kquant_affine *t, const struct group *g, s
     k->odd = load_lanes(g->x, 0, KQUANT_SUPER, k->x);
     v16 sigma2 = v16_zero();
     if (g->weighted)
-        sigma2 = v16_div(v16_mul(v16_set1(t->sigma), sum_of_squares(KQUANT_SUPER, k->x)),
-                         v16_set1(KQUANT_SUPER));
+        sigma2 = sigma2_of(t->sigma, k->x);
     for (int j = 0; j < KQUANT_SUPER / n; j++) {
         if (g->weighted) {
             weigh(n, g, sigma2, k, j, w);
@@ -206,8 +211,7 @@ ALWAYS void search_q3_k(const struct group *g, struct work *k) {
     v16 sigma2 = v16_zero();
     k->odd = load_lanes(g->x, 0, KQUANT_SUPER, k->x);
     if (g->weighted)
-        sigma2 = v16_div(v16_mul(v16_set1(2), sum_of_squares(KQUANT_SUPER, k->x)),
-                         v16_set1(KQUANT_SUPER));
+        sigma2 = sigma2_of(2, k->x);
     for (int j = 0; j < 16; j++) {
         if (g->weighted) {
             weigh(16, g, sigma2, k, j, w);

@@ -9,15 +9,7 @@
 #include "kernels/quantize_form.h"
 
 float quantize_mean_square(const float *x, int64_t n) {
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sum / (float)n;
-}
-
-static void weigh(const float *x, const float *importance, float sigma2, float w[32]) {
-    for (int i = 0; i < 32; i++)
-        w[i] = importance[i] * sqrtf(sigma2 + x[i] * x[i]);
+    return kquant_sum_of_squares(n, x) / (float)n;
 }
 
 /* ---- uniform types ------------------------------------------------------------------------- */
@@ -25,7 +17,7 @@ static void weigh(const float *x, const float *importance, float sigma2, float w
 static float search_symmetric(const float *x, const float *importance, float sigma2, int half,
                               uint8_t q[32]) {
     float w[32];
-    weigh(x, importance, sigma2, w);
+    kquant_weigh(32, x, importance, sigma2, w);
     return kquant_search_scale(32, half, x, w, q);
 }
 
@@ -34,7 +26,7 @@ static float search_affine(const float *x, const float *importance, float sigma2
                            uint8_t q[32], float *min) {
     float w[32];
     float minus_min;
-    weigh(x, importance, sigma2, w);
+    kquant_weigh(32, x, importance, sigma2, w);
     float scale = kquant_search_affine(32, top, &quantize_affine, 0, x, w, q, &minus_min);
     *min = -minus_min;
     return scale;
@@ -150,17 +142,14 @@ static float search_iq4(const float *x, const float *w) {
 /* Weights of 32 elements: importance and size, or their squares. */
 static void weigh_iq4(const float *x, const float *importance, float sigma2, float w[32]) {
     if (importance)
-        weigh(x, importance, sigma2, w);
+        kquant_weigh(32, x, importance, sigma2, w);
     else
         for (int i = 0; i < 32; i++)
             w[i] = x[i] * x[i];
 }
 
 float quantize_twice_mean_square(const float *x, int n) {
-    float sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sum * (2.0f / (float)n);
+    return kquant_sum_of_squares(n, x) * (2.0f / (float)n);
 }
 
 void quantize_iq4_nl_ref(const float *src, void *dst, int64_t rows, int64_t cols,
