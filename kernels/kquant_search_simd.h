@@ -32,6 +32,11 @@ struct fits {
     v16 l, l2, xl;
 };
 
+/* Lanes whose numbers are too large for a float's domain here, or none at all. */
+ALWAYS m16 insane(v16 x) {
+    return m16_not(v16_lt(v16_abs(x), v16_set1(SANE)));
+}
+
 /* n floats of every lane, transposed. Returns the lanes in which one is large. */
 ALWAYS m16 load_lanes(const float *const src[LANES], int from, const int n, v16 *out) {
     i16 most = i16_set1(0);

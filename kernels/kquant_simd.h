@@ -99,11 +99,6 @@ ALWAYS void store_lm(i16 v, int j, struct kquant_codes out[LANES]) {
         out[l].lm[j] = (uint8_t)lane[l];
 }
 
-/* Lanes whose numbers are too large for a float's domain here, or none at all. */
-ALWAYS m16 insane(v16 x) {
-    return m16_not(v16_lt(v16_abs(x), v16_set1(SANE)));
-}
-
 /* ---- types with minima ------------------------------------------------------------------ */
 
 /* The search of every part; x, scale, minus_min, weight and zero of k. */

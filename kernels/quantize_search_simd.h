@@ -43,7 +43,7 @@ ALWAYS m16 load_blocks(struct blocks *g, v16 x[32], v16 w[32]) {
     odd = m16_or(odd, load_lanes(g->importance, 0, 32, w));
     for (int i = 0; i < 32; i++)
         w[i] = v16_mul(w[i], v16_sqrt(v16_mul_add(x[i], x[i], sigma2)));
-    return m16_or(odd, m16_not(v16_lt(v16_abs(sigma2), v16_set1(SANE))));
+    return m16_or(odd, insane(sigma2));
 }
 
 /* ---- searches ------------------------------------------------------------------------------ */
