@@ -22,19 +22,11 @@
 #ifndef KQUANT_H
 #define KQUANT_H
 
-#include <stdint.h>
+#include "kernels/quantize.h"
 
 #define KQUANT_DECLARE(isa) \
-    void kquant_q2_k_##isa(const float *src, void *dst, int64_t rows, int64_t cols, \
-                           const float *importance); \
-    void kquant_q3_k_##isa(const float *src, void *dst, int64_t rows, int64_t cols, \
-                           const float *importance); \
-    void kquant_q4_k_##isa(const float *src, void *dst, int64_t rows, int64_t cols, \
-                           const float *importance); \
-    void kquant_q5_k_##isa(const float *src, void *dst, int64_t rows, int64_t cols, \
-                           const float *importance); \
-    void kquant_q6_k_##isa(const float *src, void *dst, int64_t rows, int64_t cols, \
-                           const float *importance);
+    quantize_rows kquant_q2_k_##isa, kquant_q3_k_##isa, kquant_q4_k_##isa, kquant_q5_k_##isa, \
+        kquant_q6_k_##isa;
 
 KQUANT_DECLARE(ref)
 KQUANT_DECLARE(avx2)

@@ -284,10 +284,8 @@ ALWAYS unsigned q6_k_group(const struct group *g, struct kquant_codes out[LANES]
 
 typedef unsigned lanes_of(const struct group *g, struct kquant_codes out[LANES]);
 typedef void block_of(const struct kquant_codes *c, uint8_t *dst);
-typedef void plain_of(const float *src, void *dst, int64_t rows, int64_t cols,
-                      const float *importance);
 
-ALWAYS void all_blocks(lanes_of *lanes, block_of *pack, plain_of *plain, size_t bytes,
+ALWAYS void all_blocks(lanes_of *lanes, block_of *pack, quantize_rows *plain, size_t bytes,
                        const float *src, uint8_t *dst, int64_t rows, int64_t cols,
                        const float *importance) {
     struct kquant_codes codes[LANES];
