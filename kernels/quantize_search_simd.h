@@ -152,79 +152,62 @@ ALWAYS void pack_fifth(const i16 code[32], uint32_t out[LANES]) {
     memcpy(out, &bits, sizeof bits);
 }
 
-struct packed {
+/* Blocks of Q4_0 to Q5_1, which are the scale, the minimum if the type has one, the fifth bits if
+ * it has them, and nibbles; odd ones by `alone`. */
+ALWAYS void store_legacy(const struct blocks *g, const struct coded *c, const int has_min,
+                         const int has_fifth, quantize_weighted *alone) {
     uint8_t qs[LANES][16];
     uint32_t qh[LANES];
-    float scale[LANES], min[LANES];
-};
-
-ALWAYS void pack(const struct coded *c, const int fifth, const int has_min, struct packed *out) {
-    pack_nibbles(c->code, out->qs);
-    if (fifth)
-        pack_fifth(c->code, out->qh);
-    v16_store(out->scale, c->scale);
+    float scale[LANES];
+    float min[LANES];
+    pack_nibbles(c->code, qs);
+    v16_store(scale, c->scale);
+    if (has_fifth)
+        pack_fifth(c->code, qh);
     if (has_min)
-        v16_store(out->min, c->min);
+        v16_store(min, c->min);
+    for (int l = 0; l < g->n; l++) {
+        uint8_t *p = g->block[l];
+        if (c->odd >> l & 1) {
+            alone(g->x[l], g->importance[l], g->sigma2[l], p);
+            continue;
+        }
+        quantize_store_half(p, scale[l]);
+        p += 2;
+        if (has_min) {
+            quantize_store_half(p, min[l]);
+            p += 2;
+        }
+        if (has_fifth) {
+            memcpy(p, &qh[l], 4);
+            p += 4;
+        }
+        memcpy(p, qs[l], 16);
+    }
 }
 
 ALWAYS void flush_q4_0(struct blocks *g) {
     struct coded c;
-    struct packed p;
     code_symmetric(g, 8, &c);
-    pack(&c, 0, 0, &p);
-    for (int l = 0; l < g->n; l++) {
-        struct block_q4_0 *b = g->block[l];
-        quantize_store_half(b->d, p.scale[l]);
-        memcpy(b->qs, p.qs[l], 16);
-        if (c.odd >> l & 1)
-            quantize_block_q4_0_ref(g->x[l], g->importance[l], g->sigma2[l], b);
-    }
+    store_legacy(g, &c, 0, 0, quantize_block_q4_0_ref);
 }
 
 ALWAYS void flush_q5_0(struct blocks *g) {
     struct coded c;
-    struct packed p;
     code_symmetric(g, 16, &c);
-    pack(&c, 1, 0, &p);
-    for (int l = 0; l < g->n; l++) {
-        struct block_q5_0 *b = g->block[l];
-        quantize_store_half(b->d, p.scale[l]);
-        memcpy(b->qh, &p.qh[l], 4);
-        memcpy(b->qs, p.qs[l], 16);
-        if (c.odd >> l & 1)
-            quantize_block_q5_0_ref(g->x[l], g->importance[l], g->sigma2[l], b);
-    }
+    store_legacy(g, &c, 0, 1, quantize_block_q5_0_ref);
 }
 
 ALWAYS void flush_q4_1(struct blocks *g) {
     struct coded c;
-    struct packed p;
     code_affine(g, 15, &c);
-    pack(&c, 0, 1, &p);
-    for (int l = 0; l < g->n; l++) {
-        struct block_q4_1 *b = g->block[l];
-        quantize_store_half(b->d, p.scale[l]);
-        quantize_store_half(b->m, p.min[l]);
-        memcpy(b->qs, p.qs[l], 16);
-        if (c.odd >> l & 1)
-            quantize_block_q4_1_ref(g->x[l], g->importance[l], g->sigma2[l], b);
-    }
+    store_legacy(g, &c, 1, 0, quantize_block_q4_1_ref);
 }
 
 ALWAYS void flush_q5_1(struct blocks *g) {
     struct coded c;
-    struct packed p;
     code_affine(g, 31, &c);
-    pack(&c, 1, 1, &p);
-    for (int l = 0; l < g->n; l++) {
-        struct block_q5_1 *b = g->block[l];
-        quantize_store_half(b->d, p.scale[l]);
-        quantize_store_half(b->m, p.min[l]);
-        memcpy(b->qh, &p.qh[l], 4);
-        memcpy(b->qs, p.qs[l], 16);
-        if (c.odd >> l & 1)
-            quantize_block_q5_1_ref(g->x[l], g->importance[l], g->sigma2[l], b);
-    }
+    store_legacy(g, &c, 1, 1, quantize_block_q5_1_ref);
 }
 
 ALWAYS void flush_iq4_nl(struct blocks *g) {
