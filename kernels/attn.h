@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "kernels/blocks.h"
 #include "kernels/impl.h"
 
 /* Queries of a tile: they share the elements of K and V that are read. */
@@ -87,25 +88,13 @@ static inline int32_t attn_first(const struct kern_attn *at, int32_t pos) {
 /* Largest |x| below which a group of 32 is stored as zeros: 127 / |x| must be finite. */
 #define ATTN_TINY 1e-30f
 
-/* Float to IEEE binary16, to nearest, ties to even. */
+/* Float to binary16 as the CPU's conversion has it: a NaN keeps what fits of its payload. */
 static inline uint16_t attn_to_half(float f) {
     uint32_t u;
     memcpy(&u, &f, sizeof u);
-    uint32_t sign = u >> 16 & 0x8000;
-    u &= 0x7fffffff;
-    if (u > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00 | (u >> 13 & 0x3ff));
-    if (u >= 0x477ff000)                    /* 65520 and more round to infinity */
-        return (uint16_t)(sign | 0x7c00);
-    if (u < 0x38800000) {                   /* subnormal: 0.5 has its last place at 2^-24 */
-        float m;
-        memcpy(&m, &u, sizeof m);
-        m += 0.5f;
-        memcpy(&u, &m, sizeof u);
-        return (uint16_t)(sign | (u - 0x3f000000));
-    }
-    u += 0xfff + (u >> 13 & 1);
-    return (uint16_t)(sign | (u - 0x38000000) >> 13);
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)((u >> 16 & 0x8000) | 0x7e00 | (u >> 13 & 0x3ff));
+    return block_to_half(f);
 }
 
 void attn_run(const struct attn_ops *ops, struct kern_queue *queue, const struct kern_attn *at,
