@@ -73,6 +73,10 @@ static inline uint16_t block_u16(const uint8_t *p) {
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
+static inline void block_put_u16(uint8_t *p, uint16_t v) {
+    memcpy(p, &v, sizeof v);
+}
+
 static inline uint32_t block_u32(const uint8_t *p) {
     uint32_t v;
     memcpy(&v, p, sizeof v);

@@ -86,11 +86,6 @@ static inline void kquant_store8(uint8_t *p, uint64_t v) {
     memcpy(p, &v, sizeof v);
 }
 
-static inline void kquant_store_half(uint8_t *p, uint16_t h) {
-    p[0] = (uint8_t)h;
-    p[1] = (uint8_t)(h >> 8);
-}
-
 /* n bits from bit `from` of every byte, moved to bit `to`. */
 static inline uint64_t kquant_bits(uint64_t v, int from, int n, int to) {
     uint64_t mask = 0x0101010101010101u * ((1u << n) - 1);
@@ -160,8 +155,8 @@ static inline void kquant_pack_q2_k(const struct kquant_codes *c, struct block_q
     for (int j = 0; j < 16; j++)
         b->scales[j] = (uint8_t)(c->ls[j] | c->lm[j] << 4);
     kquant_pack_low2(c->code, b->qs);
-    kquant_store_half(b->d, c->d);
-    kquant_store_half(b->dmin, c->dmin);
+    block_put_u16(b->d, c->d);
+    block_put_u16(b->dmin, c->dmin);
 }
 
 static inline void kquant_pack_q3_k(const struct kquant_codes *c, struct block_q3_k *b) {
@@ -172,29 +167,29 @@ static inline void kquant_pack_q3_k(const struct kquant_codes *c, struct block_q
                                      (c->ls[j + 8] >> 4) << 4 | (c->ls[j + 12] >> 4) << 6);
     kquant_pack_low2(c->code, b->qs);
     kquant_pack_bit(c->code, 2, b->hmask);
-    kquant_store_half(b->d, c->d);
+    block_put_u16(b->d, c->d);
 }
 
 static inline void kquant_pack_q4_k(const struct kquant_codes *c, struct block_q4_k *b) {
     kquant_pack_scales(c->ls, c->lm, b->scales);
     kquant_pack_low4(c->code, b->qs);
-    kquant_store_half(b->d, c->d);
-    kquant_store_half(b->dmin, c->dmin);
+    block_put_u16(b->d, c->d);
+    block_put_u16(b->dmin, c->dmin);
 }
 
 static inline void kquant_pack_q5_k(const struct kquant_codes *c, struct block_q5_k *b) {
     kquant_pack_scales(c->ls, c->lm, b->scales);
     kquant_pack_low4(c->code, b->qs);
     kquant_pack_bit(c->code, 4, b->qh);
-    kquant_store_half(b->d, c->d);
-    kquant_store_half(b->dmin, c->dmin);
+    block_put_u16(b->d, c->d);
+    block_put_u16(b->dmin, c->dmin);
 }
 
 /* ls holds the int8 scales. */
 static inline void kquant_pack_q6_k(const struct kquant_codes *c, struct block_q6_k *b) {
     kquant_pack_low6(c->code, b);
     memcpy(b->scales, c->ls, 16);
-    kquant_store_half(b->d, c->d);
+    block_put_u16(b->d, c->d);
 }
 
 #endif

@@ -22,8 +22,7 @@ static inline float quantize_inverse(float d) {
 }
 
 static inline void quantize_store_half(uint8_t *p, float x) {
-    uint16_t h = block_to_half(x);
-    memcpy(p, &h, sizeof h);
+    block_put_u16(p, block_to_half(x));
 }
 
 static inline void quantize_store_nibbles(uint8_t *qs, const uint8_t q[32]) {

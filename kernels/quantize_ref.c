@@ -29,10 +29,8 @@ void quantize_bf16_ref(const float *src, void *dst, int64_t rows, int64_t cols,
                        const float *importance) {
     uint8_t *p = dst;
     (void)importance;
-    for (int64_t i = 0; i < rows * cols; i++) {
-        uint16_t h = block_to_bf16(src[i]);
-        memcpy(p + 2 * i, &h, sizeof h);
-    }
+    for (int64_t i = 0; i < rows * cols; i++)
+        block_put_u16(p + 2 * i, block_to_bf16(src[i]));
 }
 
 /* ---- by extremes --------------------------------------------------------------------------- */

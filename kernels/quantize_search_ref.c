@@ -182,8 +182,7 @@ void quantize_scales_iq4_xs_ref(const float scale[8], void *block, float inverse
         b->scales_l[g / 2] |= (uint8_t)(((l + 32) & 15) << g % 2 * 4);
         high |= (l + 32) >> 4 << 2 * g;
     }
-    b->scales_h[0] = (uint8_t)high;
-    b->scales_h[1] = (uint8_t)(high >> 8);
+    block_put_u16(b->scales_h, (uint16_t)high);
 }
 
 void quantize_iq4_xs_ref(const float *src, void *dst, int64_t rows, int64_t cols,
