@@ -129,37 +129,37 @@ static void codes_come_back(void) {
     }
 }
 
-/* Not numbers, infinite, and beyond halves: some bytes or other, the same from every variant, and
- * none beyond the row. */
-static void odd_numbers(void) {
+/* w [rows][cols] becomes the same bytes, and none beyond the last row, by every variant. */
+static void same_bytes(const struct reference *r, int64_t rows, int64_t cols) {
     static uint8_t want[sizeof block];
     const struct kern *k[8];
     int n = kern_variants(k, 8);
+    size_t bytes = kern_row_bytes(r->type, rows * cols);
+    for (int v = 0; v < n; v++) {
+        memset(block, 0xa5, sizeof block);
+        k[v]->quantize(r->type, w, block, rows, cols, r->weighted ? importance : NULL);
+        CHECK(block[bytes] == 0xa5);
+        if (v == 0)
+            memcpy(want, block, bytes);
+        CHECK(!memcmp(want, block, bytes));
+    }
+}
+
+/* Not numbers, infinite, and beyond halves: some bytes or other, the same from every variant, and
+ * none beyond the row. */
+static void odd_numbers(void) {
     for (int kind = 0; kind < 4; kind++) {
         input_fill(0, w, importance);
         for (int i = kind; i < SIZE; i += 37)
             w[i] = kind == 0 ? NAN : kind == 1 ? INFINITY : kind == 2 ? -3e38f : 1e30f;
-        for (int i = 0; i < REFERENCES; i++) {
-            size_t bytes = kern_row_bytes(references[i].type, SIZE);
-            const float *im = references[i].weighted ? importance : NULL;
-            for (int v = 0; v < n; v++) {
-                memset(block, 0xa5, sizeof block);
-                k[v]->quantize(references[i].type, w, block, INPUT_ROWS, INPUT_COLS, im);
-                CHECK(block[bytes] == 0xa5);
-                if (v == 0)
-                    memcpy(want, block, bytes);
-                CHECK(!memcmp(want, block, bytes));
-            }
-        }
+        for (int i = 0; i < REFERENCES; i++)
+            same_bytes(&references[i], INPUT_ROWS, INPUT_COLS);
     }
 }
 
 /* Few and many blocks, some of them of other kinds or with numbers that no weight has: what a
  * variant takes side by side does not matter. */
 static void variants_agree(void) {
-    static uint8_t want[sizeof block];
-    const struct kern *k[8];
-    int n = kern_variants(k, 8);
     state = 1;
     for (int round = 0; round < 60; round++) {
         input_fill(below(INPUT_KINDS), w, importance);
@@ -171,17 +171,7 @@ static void variants_agree(void) {
         for (int i = 0; i < REFERENCES; i++) {
             const struct kern_type_info *info = kern_type_info(references[i].type);
             int64_t cols = info->block * (1 + below(INPUT_COLS / info->block));
-            int64_t rows = 1 + below(INPUT_ROWS);
-            size_t bytes = kern_row_bytes(references[i].type, rows * cols);
-            const float *im = references[i].weighted ? importance : NULL;
-            for (int v = 0; v < n; v++) {
-                memset(block, 0xa5, sizeof block);
-                k[v]->quantize(references[i].type, w, block, rows, cols, im);
-                CHECK(block[bytes] == 0xa5);
-                if (v == 0)
-                    memcpy(want, block, bytes);
-                CHECK(!memcmp(want, block, bytes));
-            }
+            same_bytes(&references[i], 1 + below(INPUT_ROWS), cols);
         }
     }
 }
