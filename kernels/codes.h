@@ -15,7 +15,7 @@
 
 #include "kernels/kern.h"
 
-/* Which types need an importance to be good for anything, and which take one (else ignored). */
+/* Whether importance changes what a type becomes; the others ignore it. */
 int kern_takes_importance(int type);
 
 /* The grid of a block: element i (of kern_type_info(type)->block) is

@@ -226,7 +226,7 @@ ALWAYS void v16_transpose(v16 x[16]) {
 
 /* ---- both ------------------------------------------------------------------------------- */
 
-/* As nearest of kquant_ref.c, for every x. */
+/* As kquant_nearest, for every x. */
 ALWAYS i16 i16_nearest(v16 x) {
     i16 bits = i16_bits(v16_add(x, v16_set1(KQUANT_MAGIC)));
     return i16_sub(i16_and(bits, i16_set1(0x007fffff)), i16_set1(0x00400000));

@@ -108,8 +108,8 @@ struct rounding {
     v16 inverse, from;
 };
 
-/* Part j of n elements, with weights w. Beyond low and high, within which all of the part lies,
- * |inverse (x - min)| must stay below 2^22. *chosen tells the codes, where it is not NULL. */
+/* Part j of n elements, with weights w. Lanes are odd where |inverse (x - min)| of an element might
+ * reach 2^22. *chosen tells the codes, where it is not NULL. */
 ALWAYS void search_affine(const int n, const int top, const struct kquant_search *s,
                           const int absolute, const v16 *w, struct work *k, int j,
                           struct rounding *chosen) {
@@ -168,7 +168,6 @@ ALWAYS void search_affine(const int n, const int top, const struct kquant_search
         *chosen = from;
 }
 
-/* n scales or minima; code[n] as small integers. */
 ALWAYS v16 try_positive(const int n, const int top, const v16 *x, const v16 *w, v16 max) {
     v16 best_inverse = v16_zero();
     v16 least = v16_zero();
@@ -229,6 +228,7 @@ ALWAYS struct sums without_code(v16 w, v16 x, i16 l, struct sums s) {
                          v16_sub(s.l2, v16_mul(v16_mul(w, f), f))};
 }
 
+/* n scales or minima; code[n] as small integers. */
 ALWAYS v16 fit_positive(const int n, const int top, const v16 *x, const v16 *w, i16 *code) {
     const v16 zero = v16_zero();
     v16 max = zero;

@@ -282,7 +282,7 @@ ALWAYS void add_block(struct blocks *g, const float *x, const float *importance,
         } \
     }
 
-/* Blocks of n parts of 32. */
+/* Blocks of `parts` times 32 elements. */
 #define QUANTIZE_LEVELS(name, isa, parts) \
     void quantize_##name##_##isa(const float *src, void *dst, int64_t rows, int64_t cols, \
                                  const float *importance) { \

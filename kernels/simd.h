@@ -1,7 +1,7 @@
 /* simd.h - sixteen floats at once, for AVX2 and AVX-512, and the functions of vmath.h on them
  *
- * A v16 is one register of AVX-512 or two of AVX2, so that vec_simd.h and attn_simd.h are
- * written once and give the same bits on both. Included by files compiled for one of them.
+ * A v16 is one register of AVX-512 or two of AVX2, so that the *_simd.h are written once and give
+ * the same bits on both. Included by files compiled for one of them.
  */
 #ifndef SIMD_H
 #define SIMD_H

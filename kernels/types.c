@@ -2,7 +2,8 @@
  *
  * Two functions a type turn a block into small integers, and scales and minima. They are the
  * specification that kern_dequantize, the reference products and the tests of the fast products
- * share. Formats are those of ggml; the K-quants take 256 elements a block, the others 32.
+ * share. Formats are those of ggml; K-quants, IQ4_XS and TQ2_0 take 256 elements a block, the
+ * others 32.
  */
 #include "kernels/blocks.h"
 #include "kernels/kern.h"
