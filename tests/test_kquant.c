@@ -1,14 +1,13 @@
 /* test_kquant.c - K types: llama.cpp's bytes, and the same bytes from every variant
  *
- * tests/reference/kquant_hashes.py made kquant_hashes.h and has the generators of `values` and
- * `importance_of`. Everything else compares the variants with the reference on input that is made
+ * tests/reference/kquant_hashes.py made kquant_hashes.h and has the generators of `value` and
+ * `importance_at`. Everything else compares the variants with the reference on input that is made
  * to leave the paths which weights take: ties, parts that vanish beside others, ranges of 2^-149
  * to 2^127, NaNs and infinities, importance that is zero, negative or not a number.
  */
 #include "check.h"
 
 #include "kernels/kern.h"
-#include "kernels/kquant.h"
 #include "quantize_simple.h"
 #include "random.h"
 
