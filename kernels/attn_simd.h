@@ -14,8 +14,6 @@
 #include "kernels/attn.h"
 #include "kernels/simd.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 /* Up to so many queries a block of F16 or Q8_0 is used as it stands in the cache, and converted
  * anew in every group of ATTN_ROWS; beyond, it is converted to floats once. */
 #define DIRECT_HALVES 12

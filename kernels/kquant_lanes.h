@@ -8,8 +8,6 @@
 #include "kernels/kquant_form.h"
 #include "kernels/simd.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 #if defined(__AVX512F__)
 
 typedef __mmask16 m16;

@@ -12,6 +12,8 @@
 
 #include "kernels/vmath.h"
 
+#define ALWAYS static inline __attribute__((always_inline))
+
 #if defined(__AVX512F__)
 
 typedef __m512 v16;
