@@ -46,6 +46,16 @@ static inline __m256i fifth(const uint8_t *qh) {
     return _mm256_and_si256(x, bytes(16));
 }
 
+/* A run of 32, as decode_crumbs of types.c has them. */
+static inline __m256i crumbs(const uint8_t *qs, int run) {
+    return bits(load(qs + run / 4 * 32), 2 * (run % 4), 3);
+}
+
+/* As decode_nibbles_k of types.c. */
+static inline __m256i nibbles_k(const uint8_t *qs, int run) {
+    return bits(load(qs + run / 2 * 32), 4 * (run % 2), 15);
+}
+
 /* ---- codes --------------------------------------------------------------------------------- */
 
 static void codes_q4_0(const void *block, int8_t *q) {
@@ -86,13 +96,13 @@ static void codes_iq4_xs(const void *block, int8_t *q) {
 static void codes_q2_k(const void *block, int8_t *q) {
     const struct block_q2_k *b = block;
     for (int run = 0; run < 8; run++)
-        store(q + 32 * run, bits(load(b->qs + run / 4 * 32), 2 * (run % 4), 3));
+        store(q + 32 * run, crumbs(b->qs, run));
 }
 
 static void codes_tq2_0(const void *block, int8_t *q) {
     const struct block_tq2_0 *b = block;
     for (int run = 0; run < 8; run++) {
-        __m256i x = bits(load(b->qs + run / 4 * 32), 2 * (run % 4), 3);
+        __m256i x = crumbs(b->qs, run);
         store(q + 32 * run, _mm256_sub_epi8(x, bytes(1)));
     }
 }
@@ -101,7 +111,7 @@ static void codes_q3_k(const void *block, int8_t *q) {
     const struct block_q3_k *b = block;
     __m256i high = load(b->hmask);
     for (int run = 0; run < 8; run++) {
-        __m256i x = bits(load(b->qs + run / 4 * 32), 2 * (run % 4), 3);
+        __m256i x = crumbs(b->qs, run);
         x = _mm256_or_si256(x, _mm256_slli_epi16(bits(high, run, 1), 2));
         store(q + 32 * run, _mm256_sub_epi8(x, bytes(4)));
     }
@@ -110,14 +120,14 @@ static void codes_q3_k(const void *block, int8_t *q) {
 static void codes_q4_k(const void *block, int8_t *q) {
     const struct block_q4_k *b = block;
     for (int run = 0; run < 8; run++)
-        store(q + 32 * run, bits(load(b->qs + run / 2 * 32), 4 * (run % 2), 15));
+        store(q + 32 * run, nibbles_k(b->qs, run));
 }
 
 static void codes_q5_k(const void *block, int8_t *q) {
     const struct block_q5_k *b = block;
     __m256i high = load(b->qh);
     for (int run = 0; run < 8; run++) {
-        __m256i x = bits(load(b->qs + run / 2 * 32), 4 * (run % 2), 15);
+        __m256i x = nibbles_k(b->qs, run);
         store(q + 32 * run, _mm256_or_si256(x, _mm256_slli_epi16(bits(high, run, 1), 4)));
     }
 }
@@ -126,7 +136,7 @@ static void codes_q6_k(const void *block, int8_t *q) {
     const struct block_q6_k *b = block;
     for (int run = 0; run < 8; run++) {
         __m256i x = load(b->ql + run / 4 * 64 + run % 2 * 32);
-        __m256i high = bits(load(b->qh + run / 4 * 32), 2 * (run % 4), 3);
+        __m256i high = crumbs(b->qh, run);
         x = _mm256_or_si256(bits(x, run % 4 / 2 * 4, 15), _mm256_slli_epi16(high, 4));
         store(q + 32 * run, _mm256_sub_epi8(x, bytes(32)));
     }
