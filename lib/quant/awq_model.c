@@ -1,12 +1,12 @@
 /* awq_model.c - a whole model through AWQ, see awq_model.h */
 #include "lib/quant/awq_model.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "lib/quant/calib.h"
+#include "lib/quant/inventory.h"
 #include "lib/quant/layer_weights.h"
 
 /* A tensor of the layer at hand. */
@@ -43,11 +43,6 @@ void awq_model_changed(const struct source *s, uint8_t *changed) {
     }
 }
 
-static int layer_of(const char *name) {
-    int layer;
-    return sscanf(name, "blk.%d.", &layer) == 1 ? layer : -1;
-}
-
 /* ---- open and close --------------------------------------------------------------------- */
 
 static void show_progress(void *arg, int done) {
@@ -65,8 +60,8 @@ struct awq_model *awq_model_new(const struct awq_model_options *opt, struct err 
     m->slot = mem_array((size_t)n, sizeof *m->slot);
     awq_model_changed(opt->source, changed);
     for (uint64_t i = 0; i < n; i++)
-        m->slot[i].layer = opt->chosen[i] || changed[i] ? layer_of(opt->source->tensor[i].name)
-                                                        : -1;
+        m->slot[i].layer = opt->chosen[i] || changed[i]
+                               ? inventory_layer(opt->source->tensor[i].name) : -1;
     free(changed);
     m->opt.awq.blas = blas_load(err);
     if (!m->opt.awq.blas)
